@@ -1,0 +1,59 @@
+"""A run over every account: soonest expiry first, several at a time, ended in good order by its time budget."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import UTC, datetime, timedelta
+
+from token_keeper.account import Account
+from token_keeper.report import Result
+
+WORKERS = 32
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def run(
+    accounts: Iterable[Account],
+    work: Callable[[Account], Result],
+    not_reached: Callable[[Account], Result],
+    budget: timedelta,
+) -> list[Result]:
+    """Work on each account; what the budget does not reach is given to `not_reached`.
+
+    No account is begun in the budget's last fifth (two minutes at most), so that those begun can end. A bug in `work`
+    ends neither the run nor the other accounts: it is raised when they are done.
+    """
+    started = time.monotonic()
+    ends = started + budget.total_seconds()
+    last_begin = ends - min(120.0, budget.total_seconds() / 5)
+    waiting = deque(sorted(accounts, key=_expiry))
+    begun: list[Account] = []
+    results: dict[str, Result] = {}
+
+    def worker() -> None:
+        while time.monotonic() < last_begin:
+            try:
+                account = waiting.popleft()
+            except IndexError:
+                return
+            begun.append(account)
+            results[account.secret_id] = work(account)
+
+    workers = min(WORKERS, len(waiting))
+    pool = ThreadPoolExecutor(max_workers=max(1, workers))
+    futures = [pool.submit(contextvars.copy_context().run, worker) for _ in range(workers)]
+    done, _ = wait(futures, timeout=max(0.0, ends - time.monotonic()))
+    pool.shutdown(wait=False, cancel_futures=True)
+    for future in done:
+        future.result()
+    left = [account for account in begun if account.secret_id not in results] + list(waiting)
+    return sorted([*results.copy().values(), *map(not_reached, left)], key=lambda result: result.username)
+
+
+def _expiry(account: Account) -> datetime:
+    """Sort by what is known of the token's end; what nothing is known of goes first."""
+    return account.facts.expires_at if account.facts else _LONG_AGO
