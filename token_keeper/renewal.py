@@ -68,14 +68,17 @@ class Renewal:
 
     def _log(self, result: Result) -> None:
         severity = result.severity(self.now())
-        if severity == "INFO" and result.outcome == Outcome.TOO_YOUNG:
-            return
+        if severity == "INFO" and result.outcome in (Outcome.TOO_YOUNG, Outcome.NOT_SIGNED_IN):
+            return  # nothing happened; `run_completed` counts them
         days = result.days_left(self.now())
-        left = "" if days is None else f" {days} days left."
+        words = [f"{result.username}: {result.outcome.value}."]
+        words += [f"{days} days left."] if days is not None else []
+        words += [result.detail] if result.detail else []
+        words += [_RUNNING_OUT] if severity == "ERROR" and result.outcome == Outcome.RETRY_LATER else []
         log.write(
             severity,
             event=result.outcome.value,
-            message=f"{result.username}: {result.outcome.value}.{left} {result.detail or ''}".rstrip(),
+            message=" ".join(words),
             username=result.username,
             version=result.body()["version"],
             days_left=days,
@@ -185,9 +188,11 @@ class Renewal:
             proof = prove(self.threads, account, fresh.access_token)
         except (TokenRefused, ForeignToken, ShortLivedToken) as error:
             raise ThreadsUnavailable(f"Threads gave a token that was not kept: {error}") from error
-        except PassingError as error:
-            # The old token may be dead already, so this one is stored; the next run proves and describes it.
+        except KeeperError as error:
+            # No proof either way. The old token may be dead already, so this one is stored; the next run proves it.
             number = self.store.add(account, fresh.access_token)
+            if isinstance(error, PermanentError):
+                raise
             unproven = f"Version {number} is stored but could not be proven yet: {error}"
             return replace(self._result(account, Outcome.RETRY_LATER, unproven), version=number)
         number = self.store.add(account, fresh.access_token)
@@ -241,6 +246,7 @@ class Renewal:
         )
 
 
+_RUNNING_OUT = "This has failed for too long: see what `./deploy.sh check` finds, or have the owner sign in again."
 _CHECK = "Run `./deploy.sh check`, which finds what is wrong and says how to mend it."
 _DESTROY = "Destroy that version, so that the one before it is used again; or sign in again."
 _ADVICE: dict[type[KeeperError], str] = {ForeignToken: _DESTROY, NotAToken: _DESTROY}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -71,7 +71,10 @@ class Receipt:
 
     @classmethod
     def read(cls, settings: OAuthSettings, text: str, now: datetime) -> Receipt:
+        """Read what `sign` wrote; raise BadRequest on anything else, one of another release included."""
         payload: dict[str, Any] = _receipts(settings).read(text, now)
+        if payload.keys() != {field.name for field in fields(cls)}:
+            raise BadRequest("This receipt was made by another release.")
         return cls(**payload)
 
 
