@@ -1,6 +1,6 @@
 """A local Google Secret Manager v1 over plaintext gRPC, for the official client.
 
-    python -m sandbox.secret_manager --port 8090 --state .sandbox/secrets.json --project demo
+    python -m sandbox.secret_manager --port 8083 --state .sandbox/secrets.json --project demo
 
 It keeps to Google's rules where a caller can see them, and fails on demand. It listens on 127.0.0.1 only, and
 whoever reaches it may do anything: it is for tests and `make run`, never for real tokens.
@@ -28,7 +28,7 @@ from sandbox.secret_store import SecretStore
 
 __all__ = ["Quota", "SecretManager"]
 
-DEFAULT_PORT = 8090
+DEFAULT_PORT = 8083
 DEFAULT_STATE = Path(".sandbox/secrets.json")
 DEFAULT_PROJECT = "demo"
 DEFAULT_NUMBER = "123456789012"

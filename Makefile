@@ -1,0 +1,38 @@
+# Two commands: `make run` tries the keeper on this machine, `make test` runs every check. Each sets itself up.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lint soak bench lock clean
+
+run: .venv/run.stamp  ## A local Threads, a local Secret Manager and both functions, until Ctrl-C.
+	@exec $(BIN)/python -m sandbox
+
+test: lint  ## Lint, types and all tests.
+	@$(BIN)/coverage run -m pytest
+	@$(BIN)/coverage report
+
+lint: .venv/dev.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/shellcheck deploy.sh .ci/run
+
+lock: .venv/dev.stamp  ## Pin what requirements*.in name, with hashes.
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header requirements.in -o requirements.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header requirements-dev.in -o requirements-dev.txt
+
+clean:  ## Forget the environment and what `make run` kept.
+	@rm -rf .venv .sandbox
+
+.venv/run.stamp: requirements.txt
+	@echo "Making the environment in .venv (once, about half a minute)…"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
+	@$(PYTHON) -m venv .venv || { echo "Python's venv is missing: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements-dev.txt .venv/run.stamp
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

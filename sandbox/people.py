@@ -1,0 +1,57 @@
+"""Who has a profile in the local Threads, and what each has granted to the app."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+# Real ids lie above 2^53. These are odd, so that a client which reads one as a float changes it, and shows it.
+_FIRST_ID = 17841405793187001
+
+
+@dataclass
+class Grant:
+    """What a person has allowed the app, and until when: 90 days from the consent."""
+
+    scopes: list[str]
+    expires_at: datetime
+
+
+@dataclass(eq=False)
+class Person:
+    """A Threads profile. The username may change; the id never does."""
+
+    username: str
+    id: str
+    private: bool = False
+    accepted: bool = True
+    note: str = ""
+    grant: Grant | None = field(default=None, repr=False)
+
+    @property
+    def about(self) -> str:
+        """Say in a few words what there is to know before signing in as this person."""
+        profile = "private profile" if self.private else "public profile"
+        facts = [profile, "" if self.accepted else "tester invite not accepted", self.note]
+        return ", ".join(fact for fact in facts if fact)
+
+    @property
+    def other_id(self) -> str:
+        """Give an id of the same person that is not the one that `/me` gives."""
+        return str(int(self.id) + 5 * 10**15)
+
+
+def nth_id(n: int) -> str:
+    """Give the id of the n-th person."""
+    return str(_FIRST_ID + 2 * n)
+
+
+def cast() -> list[Person]:
+    """Give the people that every local Threads starts with."""
+    return [
+        Person("alice", nth_id(0)),
+        Person("bob", nth_id(1), private=True),
+        Person("carol", nth_id(2), accepted=False),
+        Person("dotted.name", nth_id(3), note="a dot in the username"),
+        Person("mallory", nth_id(4), note="not on the keeper's list"),
+    ]

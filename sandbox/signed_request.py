@@ -1,0 +1,28 @@
+"""Signs the body of the uninstall and the delete callback as Meta does.
+
+The HMAC is over the payload as it is sent: base64url, without padding.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+
+
+def signed_request(app_secret: str, user_id: str, issued_at: int) -> str:
+    """Give `<signature>.<payload>` for this person; it names an hour as its life."""
+    payload = {
+        "algorithm": "HMAC-SHA256",
+        "expires": issued_at + 3600,
+        "issued_at": issued_at,
+        "user_id": user_id,
+    }
+    encoded = _base64url(json.dumps(payload, separators=(",", ":")).encode())
+    signature = hmac.new(app_secret.encode(), encoded.encode(), hashlib.sha256).digest()
+    return f"{_base64url(signature)}.{encoded}"
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
