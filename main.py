@@ -191,10 +191,11 @@ def _run(request: Request, renewing: bool) -> tuple[dict[str, Any], int]:
     try:
         settings = RefreshSettings.from_environ(os.environ)
         log.join_request(settings.project, request.headers.get("X-Cloud-Trace-Context"))
-        store = _store(settings.project, settings.emulator, patience=60.0)
+        patience = min(run.PATIENCE, settings.budget.total_seconds())
+        store = _store(settings.project, settings.emulator, patience)
         renewal = Renewal(_threads(settings.api_url, run.WORKERS), store, clock.now, settings.refresh_after)
-        work = renewal.renew if renewing else renewal.look
-        results = run.run(store.accounts(), work, renewal.not_reached, settings.budget)
+        work, not_reached = (renewal.renew, renewal.skip) if renewing else (renewal.look, renewal.not_reached)
+        results = run.run(store.accounts(), work, not_reached, settings.budget)
     except KeeperError as error:
         passing = isinstance(error, PassingError)
         log.write("WARNING" if passing else "ERROR", "run_failed", f"The run failed as a whole: {error}")
@@ -223,7 +224,7 @@ def _store(project: str, emulator: str | None, patience: float) -> TokenStore:
 
 
 def _oauth_store(settings: OAuthSettings) -> TokenStore:
-    return _store(settings.project, settings.emulator, patience=10.0)
+    return _store(settings.project, settings.emulator, patience=sign_in.PATIENCE)
 
 
 def _within(seconds: float, work: Callable[[], Response]) -> Response:

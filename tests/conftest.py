@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import functions_framework
+import hypothesis
 import pytest
+import requests
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
 from sandbox.secret_manager import SecretManager
 from sandbox.threads import LocalThreads
 from token_keeper import clock as keeper_clock
 
+# The same examples every time, and no failure of a busy machine's.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("repeatable")
+
 MAIN = Path(__file__).parent.parent / "main.py"
 APP_ID, APP_SECRET = "1234567890", "sandbox-app-secret"
 ACCOUNT_LABELS = {"managed-by": "threads-token-keeper"}
+PUBLIC_URL = "https://keeper.example"
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Turn the constants of time, so that nobody waits: pauses before another try, and Google's quota."""
+    monkeypatch.setattr("token_keeper.threads.BACKOFF", 0.001)
+    monkeypatch.setattr("token_keeper.renewal.SETTLING", 0.3)
+    monkeypatch.setattr("token_keeper.store.QUOTA_PER_MINUTE", 600_000)
 
 
 @pytest.fixture
@@ -51,7 +70,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, threads: LocalThreads, manager: Se
         "SECRET_MANAGER_EMULATOR_HOST": manager.address,
         "THREADS_APP_ID": APP_ID,
         "THREADS_APP_SECRET": APP_SECRET,
-        "PUBLIC_URL": "https://keeper.example",
+        "PUBLIC_URL": PUBLIC_URL,
         "THREADS_AUTHORIZE_URL": f"{threads.url}/oauth/authorize",
         "THREADS_API_URL": threads.url,
     }.items():
@@ -68,3 +87,31 @@ def oauth(settings: None) -> FlaskClient:
 def refresh(settings: None) -> FlaskClient:
     """The private function, as functions-framework serves it."""
     return functions_framework.create_app("refresh", str(MAIN)).test_client()
+
+
+def consent(
+    threads: LocalThreads,
+    location: str,
+    person: str = "alice",
+    scopes: Sequence[str] = ("threads_basic", "threads_content_publish"),
+    decision: str = "continue",
+) -> str:
+    """Decide on the local consent page as this person; give where the browser is sent, without the fragment."""
+    form = {"person": person, "decision": decision, "scope": list(scopes)}
+    with requests.Session() as browser:
+        browser.trust_env = False
+        reply = browser.post(location, data=form, allow_redirects=False, timeout=10)
+    assert reply.status_code == 302, reply.text
+    back = urlsplit(reply.headers["Location"])
+    return f"{back.path}?{back.query}"
+
+
+def sign_in(oauth: FlaskClient, threads: LocalThreads, person: str = "alice", **how: Any) -> TestResponse:
+    """Go all the way from /login; give the callback's answer."""
+    location = oauth.get("/login", base_url=PUBLIC_URL).headers["Location"]
+    return oauth.get(consent(threads, location, person, **how), base_url=PUBLIC_URL)
+
+
+def names_of(client: FlaskClient) -> dict[str, Any]:
+    """Give the names of the main.py behind a client, to turn a constant; functions-framework runs it afresh."""
+    return inspect.unwrap(client.application.view_functions["run"]).__globals__

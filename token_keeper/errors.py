@@ -66,6 +66,10 @@ class UnclearRefusal(PermanentError):
     """A refusal that fits no known class; the caller asks `/me` whether the token lives."""
 
 
+class UnreadableRefusal(UnclearRefusal):
+    """A refusal that need not be Threads' own: a firewall's page, say; the operator compares THREADS_API_URL."""
+
+
 class ShortLivedToken(PermanentError):
     """A one-hour token, which cannot be refreshed; the operator signs in rather than paste it."""
 

@@ -10,7 +10,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from token_keeper.account import Account, Facts
-from token_keeper.errors import ForeignToken, ShortLivedToken, TokenRefused, UnclearRefusal
+from token_keeper.errors import (
+    ForeignToken,
+    ShortLivedToken,
+    TokenRefused,
+    UnclearRefusal,
+    UnreadableRefusal,
+    UnusableReply,
+)
 
 if TYPE_CHECKING:
     from token_keeper.threads import Inspection, LongLivedToken, ThreadsClient
@@ -43,10 +50,13 @@ def prove(threads: ThreadsClient, account: Account, token: str) -> Proof:
 def identify(threads: ThreadsClient, account: Account, token: str) -> str:
     """Ask `/me` whose token this is and give the user id; raise ForeignToken unless it is the account's.
 
-    A refusal of `/me` that is not clear means a dead token: Meta reports some of them so.
+    A refusal of `/me` that is not clear means a dead token: Meta reports some of them so. One that need not be Meta's
+    own means nothing.
     """
     try:
         profile = threads.me(token)
+    except UnreadableRefusal as error:
+        raise UnusableReply(str(error)) from error
     except UnclearRefusal as error:
         raise TokenRefused(str(error)) from error
     if not account.belongs_to(profile.user_id, profile.username):

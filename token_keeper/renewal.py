@@ -6,6 +6,7 @@ the annotations do not describe, and the next run adopts it. Knows no sign-in se
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 LIFETIME = timedelta(days=60)  # of a long-lived token
 META_MINIMUM_AGE = timedelta(hours=24)  # before which Threads refreshes nothing
 KEPT_VERSIONS = 2
+SETTLING = 2.0  # seconds that another run may need between refreshing a token and storing the new one
 
 _SIGN_IN = "Have the account's owner sign in again."
 
@@ -54,22 +56,24 @@ class Renewal:
 
     def renew(self, account: Account) -> Result:
         """Refresh one account's token if it is due. Every expected failure becomes an outcome."""
-        result = self._outcome(account, self._renew)
-        self._log(result)
-        return result
+        return self._logged(self._outcome(account, self._renew))
+
+    def skip(self, account: Account) -> Result:
+        """Give an account up for which the run has no time left, aloud."""
+        return self._logged(self.not_reached(account))
 
     def look(self, account: Account) -> Result:
         """Report on one account without changing anything."""
         return self._outcome(account, self._look)
 
     def not_reached(self, account: Account) -> Result:
-        """Report an account for which the run had no time left."""
+        """Report an account for which there was no time left."""
         return self._result(account, Outcome.RETRY_LATER, "The run's time was used up before this account.")
 
-    def _log(self, result: Result) -> None:
+    def _logged(self, result: Result) -> Result:
         severity = result.severity(self.now())
         if severity == "INFO" and result.outcome in (Outcome.TOO_YOUNG, Outcome.NOT_SIGNED_IN):
-            return  # nothing happened; `run_completed` counts them
+            return result  # nothing happened; `run_completed` counts them
         days = result.days_left(self.now())
         words = [f"{result.username}: {result.outcome.value}."]
         words += [f"{days} days left."] if days is not None else []
@@ -83,6 +87,7 @@ class Renewal:
             version=result.body()["version"],
             days_left=days,
         )
+        return result
 
     def _outcome(self, account: Account, step: Callable[[Account], Result]) -> Result:
         if not account.well_named:
@@ -119,16 +124,24 @@ class Renewal:
         versions = self.store.versions(account)
         if not versions:
             return self._not_signed_in(account)
-        token = self.store.access(account, versions[0])
-        if account.facts is None or account.facts.version != versions[0].number:
-            account = self._adopt(account, versions[0], token)
+        try:
+            return self._renew_from(account, versions)
+        except TokenRefused:
+            self._stop_if_replaced(account, versions[0])
+            raise
+
+    def _renew_from(self, account: Account, versions: list[Version]) -> Result:
+        before, newest = account.facts, versions[0]
+        token = self.store.access(account, newest)
+        if before is None or before.version != newest.number:
+            account = self._adopt(account, newest, token)
             if account.facts and self.now() - account.facts.refreshed_at < self.refresh_after:
                 return self._described(self.store.describe(account), Outcome.TOO_YOUNG)
         refreshed_at = self.now()
-        fresh = self._refresh(account, versions[0], token)
+        fresh = self._refresh(account, newest, token)
         if fresh is None:
-            return replace(self._result(account, Outcome.TOO_YOUNG), version=versions[0].number)
-        return self._keep(account, versions, fresh, refreshed_at)
+            return replace(self._result(account, Outcome.TOO_YOUNG), version=newest.number)
+        return self._keep(account, versions, fresh, refreshed_at, account.facts or before)
 
     def _adopt(self, account: Account, version: Version, token: str) -> Account:
         """Take over a version that nothing describes: somebody pasted it, or a run ended early.
@@ -157,8 +170,6 @@ class Renewal:
         try:
             return self.threads.refresh_token(token)
         except PermanentError as error:
-            if isinstance(error, TokenRefused):
-                self._stop_if_replaced(account, version)
             young = self._is_young(version, token)
             if young or isinstance(error, UnclearRefusal):
                 identify(self.threads, account, token)  # `/me` decides whether the token lives
@@ -177,12 +188,21 @@ class Renewal:
         return expires_at is not None and expires_at - self.now() > LIFETIME - META_MINIMUM_AGE
 
     def _stop_if_replaced(self, account: Account, used: Version) -> None:
-        """Where another run or a sign-in stored a newer version meanwhile, the used one may well be refused."""
-        newest = self.store.versions(account)
-        if newest and newest[0].number != used.number:
-            raise StoreConflict("A newer version was stored in the meantime.")
+        """Where another run or a sign-in is storing a newer version, the used one may well be refused."""
+        for pause in (0.0, SETTLING):
+            time.sleep(pause)
+            newest = self.store.versions(account)
+            if newest and newest[0].number != used.number:
+                raise StoreConflict("A newer version was stored in the meantime.")
 
-    def _keep(self, account: Account, versions: list[Version], fresh: LongLivedToken, refreshed_at: datetime) -> Result:
+    def _keep(
+        self,
+        account: Account,
+        versions: list[Version],
+        fresh: LongLivedToken,
+        refreshed_at: datetime,
+        before: Facts | None,
+    ) -> Result:
         """Prove a refreshed token, store it, describe it, destroy what is not needed any more: in this order."""
         try:
             proof = prove(self.threads, account, fresh.access_token)
@@ -196,7 +216,7 @@ class Renewal:
             unproven = f"Version {number} is stored but could not be proven yet: {error}"
             return replace(self._result(account, Outcome.RETRY_LATER, unproven), version=number)
         number = self.store.add(account, fresh.access_token)
-        facts = facts_of(number, refreshed_at, fresh, proof.inspection, account.facts)
+        facts = facts_of(number, refreshed_at, fresh, proof.inspection, before)
         detail: str | None = None
         if facts:
             account = replace(account, facts=facts)

@@ -13,6 +13,7 @@ from token_keeper.account import Account
 from token_keeper.report import Result
 
 WORKERS = 32
+PATIENCE = 60.0  # seconds for which one call to Secret Manager may be repeated
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -25,7 +26,7 @@ def run(
     """Work on each account; what the budget does not reach is given to `not_reached`.
 
     No account is begun in the budget's last fifth (two minutes at most), so that those begun can end. A bug in `work`
-    ends neither the run nor the other accounts: it is raised when they are done.
+    ends its worker, neither the run nor the other accounts: it is raised when they are done.
     """
     started = time.monotonic()
     ends = started + budget.total_seconds()
@@ -43,15 +44,18 @@ def run(
             begun.append(account)
             results[account.secret_id] = work(account)
 
-    workers = min(WORKERS, len(waiting))
-    pool = ThreadPoolExecutor(max_workers=max(1, workers))
-    futures = [pool.submit(contextvars.copy_context().run, worker) for _ in range(workers)]
-    done, _ = wait(futures, timeout=max(0.0, ends - time.monotonic()))
+    pool = ThreadPoolExecutor(max_workers=WORKERS)
+    bugs: list[BaseException] = []
+    while waiting and time.monotonic() < last_begin:
+        workers = [pool.submit(contextvars.copy_context().run, worker) for _ in range(min(WORKERS, len(waiting)))]
+        ended, _ = wait(workers, timeout=max(0.0, ends - time.monotonic()))
+        bugs += [bug for bug in (future.exception() for future in ended) if bug]
     pool.shutdown(wait=False, cancel_futures=True)
-    for future in done:
-        future.result()
-    left = [account for account in begun if account.secret_id not in results] + list(waiting)
-    return sorted([*results.copy().values(), *map(not_reached, left)], key=lambda result: result.username)
+    if bugs:
+        raise bugs[0]
+    finished = results.copy()
+    left = [account for account in begun if account.secret_id not in finished] + list(waiting)
+    return sorted([*finished.values(), *map(not_reached, left)], key=lambda result: result.username)
 
 
 def _expiry(account: Account) -> datetime:

@@ -152,10 +152,10 @@ def _emulator(environ: Mapping[str, str]) -> str | None:
     if name not in environ:
         return None
     value = _text(environ, name)
-    host, colon, port = value.rpartition(":")
-    if not colon or not re.fullmatch(r"\d{1,5}", port, re.ASCII) or not 0 < int(port) < 65536:
+    match = re.fullmatch(r"(?:([A-Za-z0-9.-]+)|\[([0-9A-Fa-f:.]+)\]):([0-9]{1,5})", value, re.ASCII)
+    if not match or not 0 < int(match[3]) < 65536:
         raise SettingError(f"{name} must be host:port.")
-    if not _is_loopback(host.removeprefix("[").removesuffix("]")):
+    if not _is_loopback(match[1] or match[2]):
         raise SettingError(f"{name} must be on this machine's own loopback address: the connection is not encrypted.")
     return value
 

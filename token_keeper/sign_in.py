@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STATE_AGE = timedelta(minutes=10)
 RECEIPT_AGE = timedelta(days=1)
+PATIENCE = 10.0  # seconds for which one call to Secret Manager may be repeated, while somebody waits
 
 
 def make_state(settings: OAuthSettings, now: datetime) -> str:

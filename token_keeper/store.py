@@ -28,6 +28,7 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from token_keeper.account import KEEPER, MANAGED_BY, USER_ID, Account, secret_id_for
 from token_keeper.errors import (
     AccountNotAllowed,
+    KeeperError,
     NotAToken,
     StoreConflict,
     StoreRefused,
@@ -95,7 +96,7 @@ class TokenStore:
                 return
             wanted += f" AND labels.{USER_ID}={user_id}"
         request = {"parent": f"projects/{self._project}", "filter": wanted, "page_size": _PAGE_SIZE}
-        with _translated():
+        with _translated(missing=StoreRefused):
             self._reads.wait()
             for page in self._client.list_secrets(request=request, **self._options).pages:
                 self._reads.wait()
@@ -250,14 +251,16 @@ def _options(patience: float) -> dict[str, Any]:
 
 
 @contextmanager
-def _translated(*untouched: type[gcp.GoogleAPICallError]) -> Iterator[None]:
+def _translated(*untouched: type[gcp.GoogleAPICallError], missing: type[KeeperError] = StoreConflict) -> Iterator[None]:
     """Turn Google's exceptions into ours; their text may quote a request, so it stays behind."""
     try:
         yield
     except untouched:
         raise
-    except (gcp.Aborted, gcp.FailedPrecondition, gcp.NotFound):
-        raise StoreConflict("Secret Manager: the secret or version has changed in the meantime.") from None
+    except gcp.Aborted:
+        raise StoreConflict("Secret Manager: somebody else is changing the same thing.") from None
+    except (gcp.FailedPrecondition, gcp.NotFound):
+        raise missing("Secret Manager: what was asked for is not there, or has changed in the meantime.") from None
     except gcp.RetryError:
         raise StoreUnavailable("Secret Manager did not answer in time.") from None
     except gcp.GoogleAPICallError as error:

@@ -1,4 +1,4 @@
-"""Meta's Threads API: the six calls this keeper makes, and what each refusal means.
+"""Meta's Threads API: the five calls this keeper makes, and what each refusal means.
 
 The one module that uses `requests`. Every URL it makes holds a secret in its query, because Meta wants it there: so
 nothing that `requests` or `urllib3` raises or logs may leave this file.
@@ -37,6 +37,7 @@ from token_keeper.errors import (
     Throttled,
     TokenRefused,
     UnclearRefusal,
+    UnreadableRefusal,
     UnusableReply,
 )
 
@@ -104,8 +105,8 @@ class ThreadsClient:
         self._session.headers["User-Agent"] = "threads-token-keeper"
         self._session.headers["Accept"] = "application/json"
         self._session.headers["Accept-Encoding"] = "identity"
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _OneContextAdapter(pool_size))
+        adapter = _OneContextAdapter if api_url.startswith("https:") else HTTPAdapter
+        self._session.mount(api_url, adapter(pool_connections=1, pool_maxsize=pool_size, max_retries=_ONLY_CONNECTING))
 
     def exchange_code(self, app_id: str, app_secret: str, redirect_uri: str, code: str) -> str:
         """Spend an authorization code; give the short-lived token. Never sent twice: the first may have burnt it."""
@@ -197,19 +198,19 @@ class ThreadsClient:
         return _understand(response.status_code, body)
 
 
+# Connecting may be tried again, since nothing was sent yet; nothing else may.
+_ONLY_CONNECTING = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.2)
+
+
 class _OneContextAdapter(HTTPAdapter):
-    """One TLS context for all connections: without it each new one reads the CA bundle again, 20 ms of CPU.
+    """One TLS context for all connections: without it each new one reads the CA bundle again, 20 ms of CPU."""
 
-    Connecting is tried again, since nothing was sent yet; nothing else is.
-    """
-
-    def __init__(self, pool_size: int) -> None:
+    def __init__(self, **options: Any) -> None:
         self._context = create_urllib3_context()
         self._context.verify_mode = ssl.CERT_REQUIRED
         self._context.check_hostname = True
         self._context.load_verify_locations(ca_bundle())
-        retries = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.2)
-        super().__init__(pool_connections=1, pool_maxsize=pool_size, max_retries=retries)
+        super().__init__(**options)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)
@@ -219,11 +220,13 @@ class _OneContextAdapter(HTTPAdapter):
 
 
 def _never_sent(error: Exception) -> bool:
-    """Tell whether no request left: the connection was refused, timed out, or failed its TLS handshake."""
-    if isinstance(error, requests.exceptions.ConnectTimeout | requests.exceptions.SSLError):
+    """Tell whether no request left: no connection came about, or the server could not show who it is."""
+    if isinstance(error, requests.exceptions.ConnectTimeout):
         return True
     cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError)
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    tls = reason.args[0] if reason and reason.args else None
+    return isinstance(reason, NewConnectionError) or isinstance(tls, ssl.SSLCertVerificationError)
 
 
 def _read(response: requests.Response, deadline: float) -> bytes:
@@ -245,8 +248,12 @@ def _understand(status: int, body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         reply = None
     refusal = _Refusal.parse(reply)
-    if refusal or status >= 400:
+    if refusal or status in (401, 429) or status >= 500:
         raise (refusal or _Refusal()).as_error(status)
+    if status >= 400 and isinstance(reply, dict):
+        raise _Refusal().as_error(status)
+    if status >= 400:
+        raise UnreadableRefusal(f"Threads, or something in front of it, refused without an API error (HTTP {status}).")
     # A sibling API of Meta's wraps its reply in {"data": [{…}]}.
     if isinstance(reply, dict) and isinstance(reply.get("data"), list) and len(reply["data"]) == 1:
         reply = reply["data"][0]
@@ -288,7 +295,7 @@ class _Refusal:
         code, text = self.code, self.text.lower()
         if status == 429 or code in (4, 17, 32, 341, 613):
             return Throttled(f"Threads limits the rate of calls ({self._codes(status)}).")
-        if self.transient or code == 2:
+        if self.transient or code == 2 or (code is None and _PASSING_WORDS.search(text)):
             return ThreadsUnavailable(f"Threads reports a passing fault ({self._codes(status)}).")
         if code == 368:
             return BlockedForNow(f"Threads blocks this for now ({self._codes(status)}): look at the account's notices.")
@@ -327,6 +334,9 @@ class _Refusal:
         parts += [f"subcode {self.subcode}"] if self.subcode is not None else []
         return ", ".join(parts)
 
+
+# Of RFC 6749, and of Meta's codes 1 and 2: what tells a passing fault where a reply's shape has no room for a code.
+_PASSING_WORDS = re.compile(r"temporarily[ _]unavailable|server_error|retry your request|try again later|unknown error")
 
 _SUBCODES = {
     458: ": the person removed the app",
