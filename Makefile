@@ -22,6 +22,14 @@ lock: .venv/dev.stamp  ## Pin what requirements*.in name, with hashes.
 		--no-header requirements.in -o requirements.txt
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header requirements-dev.in -o requirements-dev.txt
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header requirements-bench.in -o requirements-bench.txt
+
+soak: .venv/run.stamp  ## Years of faults and crashes beside a model of what must hold; under ten minutes.
+	@$(BIN)/python -m soak
+
+bench: .venv/bench.stamp  ## Measure everything, a quarter of an hour; writes bench/RESULTS.md and bench/results.svg.
+	@$(BIN)/python -m bench
 
 clean:  ## Forget the environment and what `make run` kept.
 	@rm -rf .venv .sandbox
@@ -35,4 +43,8 @@ clean:  ## Forget the environment and what `make run` kept.
 
 .venv/dev.stamp: requirements-dev.txt .venv/run.stamp
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv/bench.stamp: requirements-bench.txt .venv/dev.stamp
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
 	@touch $@

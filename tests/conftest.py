@@ -35,6 +35,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turn the constants of time, so that nobody waits: pauses before another try, and Google's quota."""
     monkeypatch.setattr("token_keeper.threads.BACKOFF", 0.001)
     monkeypatch.setattr("token_keeper.renewal.SETTLING", 0.3)
+    monkeypatch.setattr("token_keeper.sign_in.PATIENCE", 3.0)
     monkeypatch.setattr("token_keeper.store.QUOTA_PER_MINUTE", 600_000)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 STATE_AGE = timedelta(minutes=10)
 RECEIPT_AGE = timedelta(days=1)
+LEAST_LIFETIME = timedelta(days=1)  # of a token worth keeping
 PATIENCE = 10.0  # seconds for which one call to Secret Manager may be repeated, while somebody waits
 
 
@@ -100,8 +101,9 @@ def sign_in(
     store = open_store()
     account = store.allowed_account(profile.username, profile.user_id)
     proof = prove(threads, replace(account, user_id=profile.user_id), token.access_token)
-    if facts_of(0, made_at, token, proof.inspection) is None:
-        raise UnusableReply("Threads did not say when the token expires.")
+    lasting = facts_of(0, made_at, token, proof.inspection)
+    if lasting is None or lasting.expires_at - made_at < LEAST_LIFETIME:
+        raise UnusableReply("Threads did not say that the token is a long-lived one.")
     account = _bind(store, account, profile)
     number = store.add(account, token.access_token)
     facts = facts_of(number, made_at, token, proof.inspection)

@@ -38,7 +38,7 @@ class Signer:
         except BadData:
             raise BadRequest("This was not made here.") from None
         # Base64 can spell one signature in several ways; only ours is taken.
-        if not hmac.compare_digest(str(self._serializer.dumps([signed_at, payload])), text):
+        if not hmac.compare_digest(str(self._serializer.dumps([signed_at, payload])).encode(), text.encode()):
             raise BadRequest("This was not made here.")
         age = now - datetime.fromtimestamp(signed_at, UTC)
         if not -_CLOCK_DIFFERENCE <= age <= self._max_age:

@@ -38,7 +38,7 @@ from token_keeper.pace import Pace
 
 CALL_TIMEOUT = 10.0  # seconds, of one attempt
 QUOTA_PER_MINUTE = 600  # reads, and as many writes, of one project
-_BURST = 30
+_BURST = 20
 _PASSING = (
     gcp.ServiceUnavailable,
     gcp.DeadlineExceeded,
@@ -170,10 +170,10 @@ class TokenStore:
     def destroy(self, account: Account, version: Version) -> None:
         """Destroy a version; one that is destroyed already is as good."""
         try:
-            with _translated():
+            with _translated(gcp.FailedPrecondition, gcp.NotFound):
                 self._writes.wait()
                 self._client.destroy_secret_version(name=self.version_name(account, version.number), **self._options)
-        except StoreConflict:
+        except (gcp.FailedPrecondition, gcp.NotFound):
             pass
 
     # Labels and annotations

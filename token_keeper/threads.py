@@ -324,7 +324,11 @@ class _Refusal:
             return False
         if code in (101, 191, 4476002) or (code is not None and 1349000 <= code <= 1349999):
             return True
-        if "invalid_client" in text or "unauthorized_client" in text or (code == 1 and "application" in text):
+        if (
+            "invalid_client" in text
+            or "unauthorized_client" in text
+            or (code in (1, None) and "validating application" in text)
+        ):
             return True
         return bool(re.search(r"client[ _]secret|redirect[ _]uri", text))
 

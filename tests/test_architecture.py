@@ -1,0 +1,204 @@
+"""The layout, read from the imports: who uses what, who knows whom, and what is loaded when."""
+
+from __future__ import annotations
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): ast.parse(path.read_text())
+    for path in [ROOT / "main.py", *sorted((ROOT / "token_keeper").rglob("*.py"))]
+}
+GOOGLE = ("google", "grpc", "google_crc32c", "proto")
+SIGN_IN_ONLY = {
+    "token_keeper.sign_in",
+    "token_keeper.signing",
+    "token_keeper.signed_request",
+    "token_keeper.removal",
+    "token_keeper.settings",
+}
+
+
+def is_for_types(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imports(node: ast.AST) -> set[str]:
+    """Give what is imported anywhere below, also inside functions, but not what is for the type checker only."""
+    found: set[str] = set()
+    for child in ast.iter_child_nodes(node):
+        if is_for_types(child):
+            continue
+        if isinstance(child, ast.Import):
+            found |= {alias.name for alias in child.names}
+        elif isinstance(child, ast.ImportFrom):
+            assert not child.level, "imports are absolute"
+            module = str(child.module)
+            found |= {f"{module}.{alias.name}" for alias in child.names if f"{module}.{alias.name}" in SOURCES}
+            found |= set() if module == "token_keeper" else {module}
+        found |= imports(child)
+    return found
+
+
+IMPORTS = {name: imports(tree) for name, tree in SOURCES.items()}
+
+
+def users_of(*packages: str) -> set[str]:
+    return {name for name, used in IMPORTS.items() if any(one.partition(".")[0] in packages for one in used)}
+
+
+def reached_from(name: str) -> set[str]:
+    reached: set[str] = set()
+    waiting = [name]
+    while waiting:
+        new = {one for one in IMPORTS[waiting.pop()] if one in SOURCES} - reached
+        reached |= new
+        waiting += new
+    return reached
+
+
+def test_the_table_is_read_at_all() -> None:
+    assert len(SOURCES) >= 15
+    assert "token_keeper.errors" in IMPORTS["token_keeper.sign_in"]
+    assert "token_keeper.clock" in IMPORTS["main"]
+
+
+def test_one_module_alone_speaks_http_and_one_alone_speaks_to_google() -> None:
+    assert users_of("requests", "urllib3", "certifi", "ssl", "http", "socket") == {"token_keeper.threads"}
+    assert users_of(*GOOGLE) == {"token_keeper.store"}
+
+
+def test_these_two_do_not_know_each_other() -> None:
+    assert "token_keeper.store" not in reached_from("token_keeper.threads")
+    assert "token_keeper.threads" not in reached_from("token_keeper.store")
+
+
+def test_flask_ends_at_the_edge() -> None:
+    assert users_of("flask", "werkzeug", "functions_framework") == {"main"}
+
+
+@pytest.mark.parametrize("name", ["renewal", "run", "report", "proof", "store", "threads", "account"])
+def test_what_a_refresh_runs_on_never_reaches_the_sign_in(name: str) -> None:
+    assert not reached_from(f"token_keeper.{name}") & SIGN_IN_ONLY
+
+
+def test_imports_run_one_way() -> None:
+    assert [name for name in SOURCES if name in reached_from(name)] == []
+    assert [name for name in SOURCES if name != "main" and "main" in reached_from(name)] == []
+
+
+def test_errors_and_clock_stand_on_nothing() -> None:
+    for name in ("errors", "clock", "log", "pace"):
+        assert reached_from(f"token_keeper.{name}") == set()
+
+
+def test_the_deployed_code_knows_neither_the_sandbox_nor_the_tests() -> None:
+    assert users_of("sandbox", "tests", "bench", "conftest") == set()
+
+
+def test_the_package_re_exports_nothing() -> None:
+    assert IMPORTS["token_keeper"] == set()
+
+
+def handlers(tree: ast.AST) -> list[ast.ExceptHandler]:
+    return [node for node in ast.walk(tree) if isinstance(node, ast.ExceptHandler)]
+
+
+def caught(handler: ast.ExceptHandler) -> str:
+    return ast.unparse(handler.type) if handler.type else ""
+
+
+def test_nothing_is_caught_that_nobody_expected() -> None:
+    broad = {
+        f"{name}: {caught(handler) or 'bare'}"
+        for name, tree in SOURCES.items()
+        for handler in handlers(tree)
+        if caught(handler) in ("", "Exception", "BaseException")
+    }
+    # A thread's exception, whatever it is, is handed to the request that waits for it.
+    assert broad == {"main: BaseException"}
+
+
+def test_an_exception_that_may_hold_a_secret_is_never_chained() -> None:
+    """What `requests` and Google's client raise quotes the URL or the request: it is replaced `from None`."""
+    for name in ("token_keeper.threads", "token_keeper.store", "token_keeper.signing", "token_keeper.signed_request"):
+        for handler in handlers(SOURCES[name]):
+            for node in ast.walk(handler):
+                if isinstance(node, ast.Raise) and node.exc is not None:
+                    assert isinstance(node.cause, ast.Constant), f"{name}, line {node.lineno}"
+                    assert node.cause.value is None, f"{name}, line {node.lineno}"
+
+
+def test_a_requests_exception_is_never_shown() -> None:
+    for handler in handlers(SOURCES["token_keeper.threads"]):
+        for node in ast.walk(handler):
+            if isinstance(node, ast.FormattedValue | ast.Call):
+                text = ast.unparse(node)
+                assert "str(error)" not in text
+                assert "{error" not in text
+
+
+# What is loaded when
+
+
+def run(code: str, **environ: str) -> str:
+    clean = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environ}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=clean, cwd="/", capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+OAUTH = {
+    "GOOGLE_CLOUD_PROJECT": "demo",
+    "THREADS_APP_ID": "1",
+    "THREADS_APP_SECRET": "s",
+    "PUBLIC_URL": "https://keeper.example",
+}
+
+
+def test_main_can_be_imported_without_any_setting() -> None:
+    assert run("import main; print('fine')") == "fine\n"
+
+
+def test_pages_login_and_refusals_load_neither_googles_client_nor_requests() -> None:
+    code = f"""
+import sys
+from functions_framework import create_app
+client = create_app("oauth", {str(ROOT / "main.py")!r}).test_client()
+paths = ["/", "/login", "/nothing", "/callback", "/callback?error=x", "/callback?code=c&state=s"]
+paths += ["/signed-in?receipt=x", "/deletion?code=x"]
+codes = [client.get(path).status_code for path in paths]
+codes.append(client.post("/uninstall").status_code)
+codes.append(client.post("/delete", data={{"signed_request": "a.b"}}).status_code)
+heavy = ("google.cloud.secretmanager_v1", "google.api_core", "grpc", "requests", "urllib3")
+loaded = [name for name in heavy if name in sys.modules]
+print(codes, loaded, file=sys.__stdout__)
+"""
+    last = run(code, **OAUTH).splitlines()[-1]
+    assert last == "[200, 302, 404, 400, 400, 400, 400, 400, 400, 400] []"
+
+
+def test_refresh_starts_and_runs_without_any_sign_in_setting() -> None:
+    code = f"""
+import os, sys
+from sandbox.clock import Clock
+from sandbox.secret_manager import SecretManager
+from functions_framework import create_app
+with SecretManager(Clock()) as manager:
+    os.environ["SECRET_MANAGER_EMULATOR_HOST"] = manager.address
+    client = create_app("refresh", {str(ROOT / "main.py")!r}).test_client()
+    manager.create("threads-token-alice", labels={{"managed-by": "threads-token-keeper"}})
+    reply = client.post("/")
+    print(reply.status_code, reply.json["outcomes"], file=sys.__stdout__)
+    sys.__stdout__.flush()
+    os._exit(0)
+"""
+    assert run(code, GOOGLE_CLOUD_PROJECT="demo").splitlines()[-1] == "200 {'not_signed_in': 1}"

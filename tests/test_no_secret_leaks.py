@@ -1,0 +1,382 @@
+"""Every failing path of both functions, with a sentinel for every secret: none may leave, by any way out.
+
+Ways out: reply bodies and headers, standard output and error, every log record at DEBUG with its traceback.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import socket
+import threading
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pytest
+from conftest import ACCOUNT_LABELS, APP_ID, PUBLIC_URL, consent
+from flask.testing import FlaskClient
+from grpc import StatusCode
+from werkzeug.test import TestResponse
+
+from sandbox import platform as sandbox_platform
+from sandbox import refusals
+from sandbox.clock import Clock
+from sandbox.misbehaviour import _INSTEAD
+from sandbox.secret_manager import SecretManager
+from sandbox.threads import LocalThreads
+from token_keeper import threads as keeper_threads
+from token_keeper.settings import OAuthSettings, Secret
+from token_keeper.threads import LongLivedToken
+
+SECRET = "SENTINEL.app.secret"
+CODE = "SENTINEL.code"
+TOKEN = "SENTINEL.token."
+TEXT = "SENTINEL of Meta's text"
+MARK = "SENTINEL"
+MANNERS = [*_INSTEAD, "error_in_200", "truncated", "lost_reply", "hang"]
+
+
+@dataclass
+class Witness:
+    """Collects whatever leaves, and says what of it is secret."""
+
+    heard: io.StringIO = field(default_factory=io.StringIO)
+    secrets: set[str] = field(default_factory=lambda: {MARK, quote(MARK)})
+    leaks: list[str] = field(default_factory=list)
+
+    def check(self, where: str, text: str, but: tuple[str, ...] = ()) -> None:
+        for allowed in but:
+            text = text.replace(allowed, "")
+        self.leaks += [
+            f"{where}: …{text[max(0, text.index(s) - 60) : text.index(s) + 40]}…" for s in self.secrets if s in text
+        ]
+
+    def reply(self, where: str, reply: TestResponse, but: tuple[str, ...] = ()) -> None:
+        self.check(f"{where}: body", reply.text)
+        self.check(f"{where}: headers", str(reply.headers), but)
+
+    def said(self, where: str, capsys: pytest.CaptureFixture[str]) -> None:
+        out, err = capsys.readouterr()
+        self.check(f"{where}: stdout", out)
+        self.check(f"{where}: stderr", err)
+        self.check(f"{where}: log", self.heard.getvalue())
+        self.heard.seek(0)
+        self.heard.truncate()
+
+
+class OursOnly(logging.Filter):
+    """The local servers log in the same process; what they log is not the functions'."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.name.startswith("werkzeug")
+
+
+@contextmanager
+def everything_logged(witness: Witness) -> Iterator[None]:
+    """Listen at the root logger at DEBUG, as an operator who debugs would have it."""
+    handler = logging.StreamHandler(witness.heard)
+    handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+    handler.addFilter(OursOnly())
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        root.setLevel(level)
+        root.removeHandler(handler)
+
+
+@pytest.fixture
+def witness(settings: None, threads: LocalThreads, monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
+    """A world in which every secret, and Meta's every word, is a sentinel, and nobody waits for long."""
+    monkeypatch.setattr(keeper_threads, "BACKOFF", 0.001)
+    monkeypatch.setattr(keeper_threads, "READ_TIMEOUT", 0.2)
+    monkeypatch.setattr(keeper_threads, "ATTEMPTS", 2)
+    monkeypatch.setenv("THREADS_APP_SECRET", SECRET)
+    threads.platform.app_secret = SECRET
+    worded = {name: replace(one, message=f"{one.message} {TEXT}") for name, one in refusals.REFUSALS.items()}
+    monkeypatch.setattr(refusals, "REFUSALS", worded)
+    for module in ("sandbox.faults", "sandbox.misbehaviour", "sandbox.platform"):
+        monkeypatch.setattr(f"{module}.REFUSALS", worded)
+    count = iter(range(10**6))
+    monkeypatch.setattr(sandbox_platform.secrets, "token_urlsafe", lambda _=0: f"{MARK}.{next(count)}")
+    threads.platform._readable = False
+    witness = Witness()
+    witness.secrets |= {"This fault was asked for", "is denied on"}  # Google's text, which may quote a request
+    with everything_logged(witness):
+        yield witness
+
+
+def try_to_sign_in(witness: Witness, oauth: FlaskClient, threads: LocalThreads, where: str) -> TestResponse:
+    login = oauth.get("/login", base_url=PUBLIC_URL)
+    state = parse_qs(urlsplit(login.headers["Location"]).query)["state"][0]
+    witness.reply(f"{where}, login", login, but=(state,))
+    witness.secrets.add(state)
+    reply = oauth.get(consent(threads, login.headers["Location"]), base_url=PUBLIC_URL)
+    witness.reply(where, reply)
+    return reply
+
+
+@pytest.mark.parametrize("call", ["exchange_code", "exchange_token", "me", "debug"])
+def test_no_fault_of_threads_makes_a_sign_in_tell_a_secret(
+    witness: Witness, oauth: FlaskClient, threads: LocalThreads, capsys: pytest.CaptureFixture[str], call: str
+) -> None:
+    names = [*refusals.REFUSALS, *MANNERS] if call != "debug" else MANNERS
+    for name in names:
+        threads.platform.fail(call, name, None, **({"shape": 1 + len(name) % 4} if name in refusals.REFUSALS else {}))
+        try_to_sign_in(witness, oauth, threads, f"{call}, {name}")
+        threads.platform.clear_faults()
+        witness.said(f"{call}, {name}", capsys)
+    assert witness.leaks == []
+
+
+@pytest.mark.parametrize("call", ["refresh", "me", "debug"])
+def test_no_fault_of_threads_makes_a_refresh_tell_a_secret(
+    witness: Witness,
+    refresh: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    call: str,
+) -> None:
+    names = [*MANNERS, "expired", "permission", "no_resource", "throttled", "bad_app", "unavailable"]
+    for number, name in enumerate(names):
+        secret_id = f"threads-token-p{number}"
+        threads.platform.add_person(f"p{number}")
+        manager.create(secret_id, labels=ACCOUNT_LABELS)
+        manager.add(secret_id, threads.platform.issue_long_lived(f"p{number}", age=timedelta(days=2)))
+        threads.platform.fail(call, name, None, username=f"p{number}")
+    for reply in (refresh.post("/"), refresh.get("/"), refresh.get("/", headers={"Accept": "text/html"})):
+        witness.reply(call, reply)
+    witness.said(call, capsys)
+    assert witness.leaks == []
+    assert threads.platform.calls
+
+
+@pytest.mark.parametrize("code", [StatusCode.PERMISSION_DENIED, StatusCode.ABORTED, StatusCode.UNAVAILABLE])
+@pytest.mark.parametrize("method", ["GetSecret", "UpdateSecret", "AddSecretVersion"])
+def test_no_fault_of_secret_manager_makes_a_sign_in_tell_a_secret(
+    witness: Witness,
+    oauth: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    capsys: pytest.CaptureFixture[str],
+    method: str,
+    code: StatusCode,
+) -> None:
+    for when in ("before", "after"):
+        manager.fail(method, code, when)  # type: ignore[arg-type]
+        try_to_sign_in(witness, oauth, threads, f"{method}, {code.name}, {when}")
+        manager.heal()
+    witness.said(method, capsys)
+    assert witness.leaks == []
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "ListSecrets",
+        "ListSecretVersions",
+        "AccessSecretVersion",
+        "AddSecretVersion",
+        "UpdateSecret",
+        "DestroySecretVersion",
+    ],
+)
+def test_no_fault_of_secret_manager_makes_a_refresh_tell_a_secret(
+    witness: Witness,
+    refresh: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    capsys: pytest.CaptureFixture[str],
+    method: str,
+) -> None:
+    for code in (StatusCode.PERMISSION_DENIED, StatusCode.ABORTED, StatusCode.INVALID_ARGUMENT):
+        manager.add("threads-token-alice", threads.platform.issue_long_lived("alice", age=timedelta(days=2)))
+        manager.fail(method, code)
+        witness.reply(method, refresh.post("/"))
+        manager.heal()
+    manager.corrupt()
+    manager.add("threads-token-bob", f"{MARK} is not a token")
+    witness.reply(method, refresh.post("/"))
+    witness.said(method, capsys)
+    assert witness.leaks == []
+
+
+def test_no_request_that_is_refused_tells_a_secret(
+    witness: Witness, oauth: FlaskClient, threads: LocalThreads, capsys: pytest.CaptureFixture[str]
+) -> None:
+    login = oauth.get("/login", base_url=PUBLIC_URL)
+    state = parse_qs(urlsplit(login.headers["Location"]).query)["state"][0]
+    for path in (
+        f"/callback?code={CODE}",
+        f"/callback?code={CODE}&state={MARK}",
+        f"/callback?code={CODE}&code={CODE}&state={state}",
+        f"/callback?error={MARK}&error_description={MARK}&code={CODE}",
+        f"/signed-in?receipt={MARK}",
+        f"/deletion?code={MARK}",
+        f"/{MARK}?code={CODE}",
+        f"/login/{MARK}",
+    ):
+        witness.reply(
+            path, oauth.get(path, base_url=PUBLIC_URL, headers={"X-Cloud-Trace-Context": MARK, "Referer": MARK})
+        )
+    for path in ("/uninstall", "/delete"):
+        for text in (MARK, f"{MARK}.{MARK}", threads.signed_request("mallory") + MARK):
+            witness.reply(path, oauth.post(path, data={"signed_request": text}))
+        witness.secrets.add(threads.signed_request("mallory"))
+        witness.reply(path, oauth.post(path, data={"signed_request": threads.signed_request("mallory")}))
+    witness.said("refused", capsys)
+    assert witness.leaks == []
+
+
+def test_no_setting_is_shown(
+    witness: Witness,
+    oauth: FlaskClient,
+    refresh: FlaskClient,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("THREADS_APP_SECRET", "THREADS_APP_ID", "PUBLIC_URL", "THREADS_SCOPES", "THREADS_API_URL",
+                 "THREADS_AUTHORIZE_URL", "GOOGLE_CLOUD_PROJECT", "SECRET_MANAGER_EMULATOR_HOST",
+                 "REFRESH_AFTER_HOURS", "REFRESH_BUDGET_SECONDS"):  # fmt: skip
+        with monkeypatch.context() as changed:
+            changed.setenv(name, f"{MARK} é /")
+            witness.reply(name, oauth.get("/login"))
+            witness.reply(name, refresh.post("/"))
+    witness.said("settings", capsys)
+    assert witness.leaks == []
+
+
+def test_a_threads_that_cannot_be_reached_tells_no_secret(
+    witness: Witness,
+    oauth: FlaskClient,
+    refresh: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    manager.add("threads-token-bob", threads.platform.issue_long_lived("bob"))
+    for url in ("http://127.0.0.1:1", threads.url.replace("http:", "https:")):
+        monkeypatch.setenv("THREADS_API_URL", url)
+        try_to_sign_in(witness, oauth, threads, url)
+        witness.reply(url, refresh.post("/"))
+        witness.said(url, capsys)
+    assert witness.leaks == []
+
+
+HOSTILE: dict[str, bytes] = {
+    "a header without a colon": b"HTTP/1.1 200 OK\r\nSENTINEL\r\nContent-Length: 2\r\n\r\n{}",
+    "no HTTP": b"SENTINEL\r\n\r\n",
+    "a reply of a wrong length": b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{}",
+    "bad chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nSENTINEL\r\n",
+    "a bad encoding": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 8\r\n\r\nSENTINEL",
+    "a redirect": b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/SENTINEL\r\nContent-Length: 0\r\n\r\n",
+    "a bad redirect": b"HTTP/1.1 302 Found\r\nLocation: http://[SENTINEL\r\nContent-Length: 0\r\n\r\n",
+    "a cookie": b"HTTP/1.1 400 Bad\r\nSet-Cookie: SENTINEL=SENTINEL\r\nContent-Length: 2\r\n\r\n{}",
+    "not UTF-8": b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nSENTINEL\xff",
+    "a token that is none": b'HTTP/1.1 200 OK\r\nContent-Length: 29\r\n\r\n{"access_token":"SENTINEL \\n"}',
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_an_answer_that_is_no_answer_tells_no_secret(
+    witness: Witness,
+    oauth: FlaskClient,
+    refresh: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    manager.add("threads-token-bob", threads.platform.issue_long_lived("bob"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(HOSTILE[name])
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        monkeypatch.setenv("THREADS_API_URL", f"http://127.0.0.1:{server.getsockname()[1]}")
+        try_to_sign_in(witness, oauth, threads, name)
+        witness.reply(name, refresh.post("/"))
+        server.shutdown(socket.SHUT_RDWR)
+    thread.join(5)
+    witness.said(name, capsys)
+    assert witness.leaks == []
+
+
+# Tracebacks
+
+
+def test_no_traceback_of_a_failing_call_tells_a_secret(
+    witness: Witness, threads: LocalThreads, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client = keeper_threads.ThreadsClient(threads.url)
+    closed = keeper_threads.ThreadsClient("http://127.0.0.1:1")
+    calls: dict[str, Callable[[keeper_threads.ThreadsClient], Any]] = {
+        "exchange_code": lambda one: one.exchange_code(APP_ID, SECRET, f"{PUBLIC_URL}/callback", CODE),
+        "exchange_token": lambda one: one.exchange_token(SECRET, TOKEN),
+        "refresh": lambda one: one.refresh_token(TOKEN),
+        "me": lambda one: one.me(TOKEN),
+    }
+    for name, call in calls.items():
+        for fault in ("lost_reply", "hang", "html", "expired", "redirect", "truncated"):
+            threads.platform.fail(name, fault, None)
+            with pytest.raises(keeper_threads.KeeperError) as raised:
+                call(client)
+            threads.platform.clear_faults()
+            witness.check(f"{name}, {fault}", "".join(traceback.format_exception(raised.value)))
+    with pytest.raises(keeper_threads.KeeperError) as raised:
+        closed.exchange_token(SECRET, TOKEN)
+    witness.check("closed", "".join(traceback.format_exception(raised.value)))
+    witness.said("traceback", capsys)
+    assert witness.leaks == []
+
+
+def test_an_unexpected_error_in_a_sign_in_shows_no_secret(
+    witness: Witness,
+    oauth: FlaskClient,
+    threads: LocalThreads,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    oauth.application.config["PROPAGATE_EXCEPTIONS"] = False
+
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a bug")
+
+    for target in ("prove", "facts_of", "Receipt"):
+        with monkeypatch.context() as changed:
+            changed.setattr(f"token_keeper.sign_in.{target}", broken)
+            assert try_to_sign_in(witness, oauth, threads, target).status_code == 500
+    assert "a bug" in witness.heard.getvalue()
+    witness.said("bug", capsys)
+    assert witness.leaks == []
+
+
+def test_no_object_that_holds_a_secret_shows_it(witness: Witness) -> None:
+    settings = OAuthSettings("p", "1", Secret(SECRET), PUBLIC_URL, (), "", "", None)
+    token = LongLivedToken(TOKEN, None)
+    for thing in (settings, settings.app_secret, token, [settings], {"token": token}, vars(settings)):
+        for text in (repr(thing), str(thing), f"{thing}"):
+            witness.check(type(thing).__name__, text)
+    assert witness.leaks == []
+    assert not hasattr(settings.app_secret, "__dict__")
