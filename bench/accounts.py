@@ -1,0 +1,84 @@
+"""Whole runs over many accounts: how fast, by what quota, in how much memory."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from functools import cache
+
+from bench.figures import Figure, written
+from bench.process import Request, Server, function
+from bench.stand_ins import StandIns
+
+GROUP = "Many accounts"
+QUOTA = 600  # writes, and as many reads, of one project and minute
+WRITES = 3  # of a refreshed account
+SEQUENTIAL = 20  # accounts of the run that does one at a time; more take as long each
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: `seconds` from the request to the reply, and what the container had had when it was over."""
+
+    accounts: int
+    seconds: float
+    memory: float
+    cpu: float
+    failures: int
+    refused: int
+
+    @property
+    def per_minute(self) -> float:
+        return 60 * self.accounts / self.seconds
+
+
+@cache
+def run(both: StandIns, accounts: int, quota: int = 0, workers: int = 0) -> Run:
+    """Refresh so many accounts by the first run of a new instance; without a quota, neither side has one."""
+    print(f"{accounts:,} accounts, {quota or 'no'} quota{', one at a time' if workers == 1 else ''}", file=sys.stderr)
+    both.set(accounts=accounts, quota=quota)
+    environ = both.environ | ({"BENCH_WORKERS": str(workers)} if workers else {})
+    with Server(function("refresh", "main.py" if quota else "bench/functions.py"), environ) as server:
+        server.ask(Request("/is-it-there", 404))
+        _wait_for_window(quota)
+        begun = time.perf_counter()
+        body = json.loads(server.ask(Request("/", method="POST")))
+        seconds = time.perf_counter() - begun
+        failures = accounts - body["outcomes"].get("refreshed", 0)
+        return Run(accounts, seconds, server.memory(), server.cpu(), failures, both.calls()["refused"])
+
+
+def _wait_for_window(quota: int) -> None:
+    """Begin in the middle of the quota's fixed minute, so that the run cannot profit from where it begins."""
+    if quota:
+        time.sleep((30 - time.monotonic()) % 60)
+
+
+def measure(both: StandIns) -> list[Figure]:
+    figures = []
+    one_at_a_time = run(both, SEQUENTIAL, workers=1)
+    for accounts in (1, 10, 100, 1_000, 10_000):
+        free = run(both, accounts)
+        times = free.per_minute / one_at_a_time.per_minute
+        note = f"{written(free.per_minute)} a minute; {1000 * free.cpu / accounts:.1f} ms of CPU each, start included"
+        target = 25 if accounts == 1_000 else None
+        figures.append(
+            Figure(GROUP, f"{accounts:,} accounts, no quota", times, "x sequential", at_least=target, note=note)
+        )
+    bound = run(both, 1_000, quota=QUOTA)
+    share = 100 * bound.per_minute / (QUOTA / WRITES)
+    figures += [
+        Figure(
+            GROUP,
+            "1,000 accounts, Google's quota",
+            share,
+            "% of what the quota allows",
+            at_least=95,
+            note=f"{written(bound.per_minute)} a minute, in {bound.seconds:.0f} s",
+        ),
+        Figure(GROUP, "RESOURCE_EXHAUSTED from Secret Manager meanwhile", bound.refused, "calls"),
+        Figure(GROUP, "accounts that failed meanwhile", bound.failures, "accounts", 0),
+    ]
+    return figures

@@ -1,0 +1,25 @@
+"""The accounts that the stand-ins know: numbered, each with its secret, its token and its person."""
+
+from __future__ import annotations
+
+import re
+
+TOKEN_LENGTH = 180  # as real ones
+
+
+def username(number: int) -> str:
+    return f"user{number}"
+
+
+def user_id(number: int) -> str:
+    return str(17840000000000000 + number)
+
+
+def token(number: int) -> str:
+    return f"THAA-{number}-".ljust(TOKEN_LENGTH, "x")
+
+
+def number_of(name_or_token: str) -> int:
+    """Find the account that a token, a username or a secret's name is about."""
+    match = re.search(r"(?:THAA-|user)([0-9]+)", name_or_token)
+    return int(match[1]) if match else 0

@@ -1,0 +1,64 @@
+"""The figures that a picture tells best, as bars in an SVG that reads well on light and on dark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from bench.figures import Figure, written
+
+WIDTH, LABELS, BAR, GAP = 820, 310, 18, 8
+OURS, OTHERS, LIMIT = "#0b7285", "#868e96", "#e8590c"
+PANELS = {
+    "Cold start": ("Process start to first useful answer, x a bare hello function", "x hello"),
+    "Many accounts": ("Refreshing many accounts at once, x one after another", "x sequential"),
+    "Memory and CPU": ("Memory of the whole container, MiB", "MiB"),
+}
+STYLE = (
+    "text{font:13px system-ui,sans-serif;fill:#343a40}.head{font-weight:600}"
+    "@media(prefers-color-scheme:dark){text{fill:#dee2e6}}"
+)
+
+
+def plot(figures: Sequence[Figure]) -> str:
+    """Draw a panel of bars for each group that has figures of the panel's unit; a target is a line across its bar."""
+    parts: list[str] = []
+    y = 10
+    for group, (title, unit) in PANELS.items():
+        shown = [figure for figure in figures if figure.group == group and figure.unit == unit]
+        if shown:
+            panel, y = _panel(title, shown, y)
+            parts += panel
+    parts.append(f'<text x="10" y="{y + 8}">A line across a bar is the target.</text>')
+    y += 20
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" role="img">'
+    name = "<title>Cold starts, many accounts and memory, as in RESULTS.md</title>"
+    return "\n".join([head, name, f"<style>{STYLE}</style>", *parts, "</svg>"]) + "\n"
+
+
+def _panel(title: str, figures: Sequence[Figure], top: int) -> tuple[list[str], int]:
+    most = max(value for figure in figures for value in (figure.value, figure.at_most or 0, figure.at_least or 0))
+    scale = (WIDTH - LABELS - 60) / most
+    parts = [f'<text class="head" x="10" y="{top + 14}">{escape(title)}</text>']
+    y = top + 26
+    for figure in figures:
+        parts += _bar(figure, scale, y)
+        y += BAR + GAP
+    return parts, y + 14
+
+
+def _bar(figure: Figure, scale: float, y: int) -> list[str]:
+    label, middle = escape(figure.name.replace("`", "")), y + BAR - 5
+    ours = not ("hello" in figure.name or "FastAPI" in figure.name)
+    length, target = figure.value * scale, figure.at_most or figure.at_least or 0.0
+    parts = [
+        f'<text x="{LABELS - 8}" y="{middle}" text-anchor="end">{label}</text>',
+        f'<rect x="{LABELS}" y="{y}" width="{length:.0f}" height="{BAR}" rx="2" fill="{OURS if ours else OTHERS}"/>',
+        f'<text x="{LABELS + max(length, target * scale) + 6:.0f}" y="{middle}">{written(figure.value)}</text>',
+    ]
+    if target:
+        x = LABELS + target * scale
+        parts.append(
+            f'<line x1="{x:.0f}" x2="{x:.0f}" y1="{y - 3}" y2="{y + BAR + 3}" stroke="{LIMIT}" stroke-width="2"/>'
+        )
+    return parts
