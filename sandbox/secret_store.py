@@ -173,7 +173,7 @@ class SecretStore:
             version
             for held in self._state.secrets.values()
             for version in held.versions.values()
-            if _is_due(version.message, now)
+            if version.payload and _is_due(version.message, now)
         ]
         for version in due:
             self._destroy(version)

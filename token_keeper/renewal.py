@@ -208,6 +208,8 @@ class Renewal:
             proof = prove(self.threads, account, fresh.access_token)
         except (TokenRefused, ForeignToken, ShortLivedToken) as error:
             raise ThreadsUnavailable(f"Threads gave a token that was not kept: {error}") from error
+        except PermissionMissing:
+            raise  # it lives, but whose it is remains unknown, and its person must sign in again anyway
         except KeeperError as error:
             # No proof either way. The old token may be dead already, so this one is stored; the next run proves it.
             number = self.store.add(account, fresh.access_token)

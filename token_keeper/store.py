@@ -82,9 +82,9 @@ class TokenStore:
         self._client, self._project = client, project
         rate = (QUOTA_PER_MINUTE - _BURST) / 60
         self._reads, self._writes = Pace(rate, _BURST), Pace(rate, _BURST)
-        self._options = _options(patience)
+        self._options = _options(patience, *_PASSING)
         # A refreshed token that is not stored may be the account's only one: adding it is tried longest.
-        self._stubborn = _options(5 * patience)
+        self._stubborn = _options(5 * patience, *_PASSING, gcp.Aborted)
 
     # Finding accounts
 
@@ -237,11 +237,11 @@ class TokenStore:
         return f"projects/{self._project}/secrets/{secret_id}"
 
 
-def _options(patience: float) -> dict[str, Any]:
+def _options(patience: float, *passing: type[gcp.GoogleAPICallError]) -> dict[str, Any]:
     return {
         "timeout": ConstantTimeout(CALL_TIMEOUT),  # type: ignore[no-untyped-call]
         "retry": Retry(
-            predicate=lambda error: isinstance(error, _PASSING),
+            predicate=lambda error: isinstance(error, passing),
             initial=0.2,
             maximum=10.0,
             multiplier=2.0,

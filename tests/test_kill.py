@@ -1,0 +1,293 @@
+"""Kills a function's process with SIGKILL at each of its remote calls, before and after the call's effect.
+
+The functions run as in the cloud: gunicorn, one worker, which is what dies; the master starts the next one. Then a
+normal run (or the person's second try) must find everything, or make it, whole again.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+import requests
+from conftest import ACCOUNT_LABELS, APP_ID, APP_SECRET
+
+from sandbox.clock import Clock
+from sandbox.secret_manager import SecretManager
+from sandbox.secret_rules import Refusal
+from sandbox.threads import LocalThreads
+
+DAY = timedelta(days=1)
+NUMBERS = itertools.count(1)
+# The heavy modules are loaded before gunicorn forks, so that a new worker is there at once.
+LAUNCH = "import token_keeper.store, token_keeper.threads; from sandbox.functions import main; main()"
+
+# In the order in which a run and a sign-in make them.
+REFRESH_CALLS = (
+    "ListSecrets",
+    "ListSecretVersions",
+    "AccessSecretVersion",
+    "refresh",
+    "debug",
+    "AddSecretVersion",
+    "UpdateSecret",
+    "DestroySecretVersion",
+)
+SIGN_IN_CALLS = (
+    "exchange_code",
+    "exchange_token",
+    "me",
+    "GetSecret",
+    "debug",
+    "UpdateSecret",
+    "AddSecretVersion",
+    "UpdateSecret again",
+)
+THREADS_CALLS = ("exchange_code", "exchange_token", "me", "debug", "refresh")
+
+
+@dataclass
+class Keeper:
+    """Both functions in processes of their own, and the two sandboxes in this one."""
+
+    clock: Clock
+    threads: LocalThreads
+    manager: SecretManager
+    masters: dict[str, subprocess.Popen[bytes]]
+    urls: dict[str, str]
+
+    def kill(self, target: str) -> None:
+        """Kill the worker, and return when it is gone."""
+        pid = self.worker(target)
+        os.kill(pid, signal.SIGKILL)
+        _until(lambda: not _runs(pid))
+
+    def worker(self, target: str) -> int:
+        master = self.masters[target].pid
+        children = Path(f"/proc/{master}/task/{master}/children")
+        _until(lambda: children.read_text().split())
+        return int(children.read_text().split()[0])
+
+    def kill_at(self, target: str, call: str, when: str) -> None:
+        """Let the worker die before or after the effect of its next call of this name."""
+        if call in THREADS_CALLS:
+            # Not answered at all, or only long after it took effect: time enough.
+            self.threads.platform.fail(call, "hang" if when == "before" else "delay", seconds=3600)
+            return
+        name, _, again = call.partition(" ")
+        left = itertools.count(1 if again else 0, -1)
+
+        def hook(method: str, resource: str, moment: str) -> None:
+            if (method, moment) == (name, when) and next(left) == 0:
+                self.kill(target)
+                if when == "before":
+                    raise Refusal(grpc.StatusCode.UNAVAILABLE, "It died before it could ask.")
+
+        self.manager.on_call = hook
+
+    def request(self, target: str, call: str | None, method: str, url: str, **what: Any) -> requests.Response | None:
+        """Make a request; None where the worker died. Where `call` is one of Threads, it dies once that has arrived."""
+        killer = threading.Thread(target=self._kill_on_arrival, args=(target, call, len(self.threads.platform.calls)))
+        killer.start()
+        try:
+            return requests.request(method, url, timeout=30, allow_redirects=False, **what)
+        except requests.ConnectionError:
+            return None
+        finally:
+            killer.join()
+
+    def _kill_on_arrival(self, target: str, call: str | None, seen: int) -> None:
+        if call in THREADS_CALLS:
+            _until(lambda: call in (name for name, _ in self.threads.platform.calls[seen:]))
+            time.sleep(0.02)  # for the effect, where there is one
+            self.kill(target)
+
+    def post(self, call: str | None = None) -> requests.Response | None:
+        return self.request("refresh", call, "POST", self.urls["refresh"])
+
+    def sign_in(self, username: str, call: str | None = None) -> requests.Response | None:
+        login = requests.get(f"{self.urls['oauth']}/login", timeout=30, allow_redirects=False)
+        state = login.cookies["threads-state"]
+        code = self.threads.platform.issue_code(username, f"{self.urls['oauth']}/callback")
+        return self.request(
+            "oauth",
+            call,
+            "GET",
+            f"{self.urls['oauth']}/callback",
+            params={"state": state, "code": code},
+            cookies={"threads-state": state},
+        )
+
+    def heal(self) -> None:
+        self.manager.on_call = None
+        self.threads.platform.clear_faults()
+
+
+def _until(true: Callable[[], object]) -> None:
+    until = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < until
+        time.sleep(0.005)
+
+
+def _runs(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
+    file = tmp_path_factory.mktemp("kill") / "clock.json"
+    clock, ports = Clock(file), {target: _free_port() for target in ("oauth", "refresh")}
+    urls = {target: f"http://127.0.0.1:{port}" for target, port in ports.items()}
+    with (
+        LocalThreads(clock, app_id=APP_ID, app_secret=APP_SECRET, readable_tokens=True) as threads,
+        SecretManager(clock) as manager,
+        ExitStack() as stack,
+    ):
+        environ = {
+            **os.environ,
+            "GOOGLE_CLOUD_PROJECT": "demo",
+            "SECRET_MANAGER_EMULATOR_HOST": manager.address,
+            "THREADS_APP_ID": APP_ID,
+            "THREADS_APP_SECRET": APP_SECRET,
+            "PUBLIC_URL": urls["oauth"],
+            "THREADS_API_URL": threads.url,
+        }
+        masters = {}
+        for target, port in ports.items():
+            command = [sys.executable, "-c", LAUNCH, target, "--port", str(port), "--clock", str(file)]
+            master = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            masters[target] = stack.enter_context(master)
+            stack.callback(master.terminate)
+        for port in ports.values():
+            _until(partial(_answers, port))
+        yield Keeper(clock, threads, manager, masters, urls)
+
+
+def _answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
+@pytest.fixture
+def account(keeper: Keeper) -> Iterator[str]:
+    """The username of the only allowed account, a new one for each test."""
+    username = f"k{next(NUMBERS)}"
+    keeper.threads.platform.add_person(username)
+    keeper.manager.create(f"threads-token-{username}", labels=ACCOUNT_LABELS)
+    yield username
+    keeper.heal()
+    keeper.threads.platform.turn({"old_token_dies": False})
+    keeper.manager.set_labels(f"threads-token-{username}", {})
+
+
+def is_whole(keeper: Keeper, username: str) -> bool:
+    """Tell whether the newest version is alive, long-lived, the person's own and described, and one of two at most."""
+    secret = f"threads-token-{username}"
+    payloads = keeper.manager.payloads(secret)
+    newest = keeper.manager.newest(secret)
+    return (
+        keeper.threads.platform.alive(newest)
+        and keeper.threads.platform.owner(newest) == username
+        and "-short-" not in newest
+        and keeper.manager.annotations(secret)["version"] == str(max(payloads))
+        and len(payloads) <= 2
+    )
+
+
+def outcome(reply: requests.Response | None) -> str:
+    assert reply is not None
+    return str(reply.json()["accounts"][0]["outcome"])
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", REFRESH_CALLS)
+def test_a_refresh_killed_anywhere_loses_nothing(keeper: Keeper, account: str, call: str, when: str) -> None:
+    prepare_three_versions(keeper, account)
+    keeper.kill_at("refresh", call, when)
+    assert keeper.post(call) is None
+    keeper.heal()
+    assert any(map(keeper.threads.platform.alive, tokens(keeper, account)))
+    first = outcome(keeper.post())
+    keeper.clock.forward(DAY)
+    second = outcome(keeper.post())
+    print(f"refresh killed {when} {call}: then {first}, a day later {second}")
+    stored = (when == "after" and call == "AddSecretVersion") or call in ("UpdateSecret", "DestroySecretVersion")
+    assert (first, second) == ("too_young" if stored else "refreshed", "refreshed")
+    assert is_whole(keeper, account)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", REFRESH_CALLS)
+def test_where_threads_kills_the_old_token_only_the_moment_before_the_new_one_is_stored_can_be_lost(
+    keeper: Keeper, account: str, call: str, when: str
+) -> None:
+    keeper.threads.platform.turn({"old_token_dies": True})
+    prepare_three_versions(keeper, account)
+    keeper.kill_at("refresh", call, when)
+    assert keeper.post(call) is None
+    keeper.heal()
+    first = outcome(keeper.post())
+    torn = (call, when) == ("refresh", "after") or call == "debug" or (call, when) == ("AddSecretVersion", "before")
+    if torn:
+        assert first == "sign_in_again"
+        assert keeper.sign_in(account).status_code == 303  # type: ignore[union-attr]
+    keeper.clock.forward(DAY)
+    second = outcome(keeper.post())
+    print(f"refresh killed {when} {call}, the old token dead: then {first}, a day later {second}")
+    assert second == "refreshed"
+    keeper.clock.forward(DAY)
+    assert outcome(keeper.post()) == "refreshed"
+    assert is_whole(keeper, account)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", SIGN_IN_CALLS)
+def test_a_sign_in_killed_anywhere_can_be_done_again(keeper: Keeper, account: str, call: str, when: str) -> None:
+    keeper.kill_at("oauth", call, when)
+    assert keeper.sign_in(account, call) is None
+    keeper.heal()
+    stored = len(tokens(keeper, account))
+    assert stored == (call == "UpdateSecret again" or (call, when) == ("AddSecretVersion", "after"))
+    assert all(map(keeper.threads.platform.alive, tokens(keeper, account)))
+    first = outcome(keeper.post())
+    print(f"sign-in killed {when} {call}: {stored} stored, then {first}")
+    assert first == ("too_young" if stored else "not_signed_in")
+    assert keeper.sign_in(account).status_code == 303  # type: ignore[union-attr]
+    assert is_whole(keeper, account)
+
+
+def tokens(keeper: Keeper, username: str) -> list[str]:
+    return [payload.decode() for payload in keeper.manager.payloads(f"threads-token-{username}").values()]
+
+
+def prepare_three_versions(keeper: Keeper, username: str) -> None:
+    """Sign in and refresh once; so a second refresh, due now, has something to destroy."""
+    assert keeper.sign_in(username).status_code == 303  # type: ignore[union-attr]
+    keeper.clock.forward(DAY)
+    assert outcome(keeper.post()) == "refreshed"
+    keeper.clock.forward(DAY)
