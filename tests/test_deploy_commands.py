@@ -1,0 +1,98 @@
+"""The real gcloud parses every command that deploy.sh and the README give it, and shows what would be uploaded."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+
+import pytest
+from deployment import APP_SECRET, ROOT, SETTINGS, Cloud
+
+pytestmark = pytest.mark.gcloud
+CACHES = ("__pycache__", ".pyc")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gcloud():
+    if not shutil.which("gcloud"):
+        if os.environ.get("REQUIRE_GCLOUD") == "1":
+            pytest.fail("REQUIRE_GCLOUD=1, and there is no gcloud")
+        pytest.skip("there is no gcloud")
+
+
+def real(*arguments, **options):
+    done = subprocess.run(["gcloud", *arguments], capture_output=True, text=True, timeout=120, check=False, **options)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def lint(commands, folder):
+    """What is wrong with each command, by gcloud's own command tree; it exits 0 always."""
+    file = folder / "commands.json"
+    file.write_text(json.dumps([{"command_string": command} for command in commands]))
+    findings = json.loads(real("meta", "lint-gcloud-commands", f"--commands-file={file}"))
+    assert len(findings) == len(commands)
+    return [f"{f['command_string']}: {f['error_message']}" for f in findings if not f["success"]]
+
+
+def test_a_flag_that_gcloud_does_not_know_is_found(tmp_path):
+    assert len(lint(["gcloud run deploy x --nonsense=1", "gcloud projects describe demo"], tmp_path)) == 1
+
+
+def line(argv):
+    """One line for the shell, with the quotes after the "=": the linter takes '--flag=value' for a value."""
+    words = (re.sub(r"\s+", " ", a).partition("=") for a in argv)
+    quoted = (f"{w}={shlex.quote(v)}" if eq and w[0] == "-" else shlex.quote(w + eq + v) for w, eq, v in words)
+    return " ".join(["gcloud", *quoted])
+
+
+def shape(argv):
+    """What two calls of one command with the same flags have in common; parsing one of them is enough."""
+    return tuple(a.partition("=")[0] for a in argv if a.startswith("--") or re.fullmatch(r"[a-z]+(-[a-z]+)*", a))
+
+
+def test_gcloud_understands_every_command_of_every_subcommand(tmp_path):
+    cloud = Cloud(tmp_path)
+    calls = []
+    everything = ["remove", "--yes", "--with-secrets"]
+    for arguments in ([], ["functions"], ["account", "carol"], ["status"], ["check"], everything):
+        if arguments == ["functions"]:
+            cloud.change(lambda s: s["jobs"]["threads-refresh"].update(schedule="old"))
+            cloud.change(lambda s: [a["userLabels"].update(spec="old") for a in s["alerts"].values()])
+        cloud.run(*arguments, **SETTINGS, THREADS_APP_SECRET=APP_SECRET, THREADS_API_URL="http://127.0.0.1:9")
+        calls += [call["argv"] for call in cloud.calls]
+    shapes = {shape(a): line(a) for a in calls if a[0] != "curl" and "--help" not in a}
+    assert len(shapes) > 50
+    assert lint(sorted(shapes.values()), tmp_path) == []
+
+
+def test_gcloud_understands_every_command_of_the_readme(tmp_path):
+    readme = ROOT / "README.md"
+    blocks = re.findall(r"```(?:sh|bash|console)\n(.*?)```", readme.read_text(), re.S) if readme.exists() else []
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    commands = [m[1] for m in (re.match(r"(?:\$ )?(gcloud [^#|>&]*)", entry.strip()) for entry in lines) if m]
+    if not commands:
+        pytest.skip("the README has no gcloud command yet")
+    assert lint([c.strip() for c in commands], tmp_path) == []
+
+
+def test_the_upload_is_exactly_what_runs():
+    files = set(real("meta", "list-files-for-upload", str(ROOT)).split())
+    package = {str(p.relative_to(ROOT)) for p in (ROOT / "token_keeper").rglob("*") if p.is_file()}
+    runs = {"main.py", "requirements.txt", *(p for p in package if not any(c in p for c in CACHES))}
+    assert files == runs
+
+
+def test_what_a_person_may_have_lying_about_stays_at_home(tmp_path):
+    stay = (
+        ".env", ".env.local", ".git/config", ".venv/bin/python", ".sandbox/state.json", "tests/test_x.py", "notes.md",
+        "token_keeper/__pycache__/run.pyc", "sandbox/threads.py", "bench/b.py", "cloudbuild.yaml", "deploy.sh",
+    )  # fmt: skip
+    for name in (*stay, "main.py", "requirements.txt", "token_keeper/run.py", "token_keeper/templates/start.html"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    shutil.copy(ROOT / ".gcloudignore", tmp_path)
+    files = set(real("meta", "list-files-for-upload", str(tmp_path)).split())
+    assert files == {"main.py", "requirements.txt", "token_keeper/run.py", "token_keeper/templates/start.html"}
