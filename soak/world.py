@@ -62,7 +62,7 @@ class World:
 
     def __init__(self, seed: int, accounts: int, days: int) -> None:
         self.seed, self.days = seed, days
-        self.rng = Random(seed)  # noqa: S311
+        self.rng = Random(seed)
         random.seed(seed)  # the jitter of retries
         run.WORKERS = 1  # several at a time would race each other, differently each time
         self.clock = simulated_time.SimulatedClock()
