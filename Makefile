@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint soak bench lock clean
+.PHONY: run test lint soak fuzz bench lock clean
 
 run: .venv/run.stamp  ## A local Threads, a local Secret Manager and both functions, until Ctrl-C.
 	@exec $(BIN)/python -m sandbox
@@ -18,15 +18,16 @@ lint: .venv/dev.stamp
 	@$(BIN)/shellcheck deploy.sh .ci/run
 
 lock: .venv/dev.stamp  ## Pin what requirements*.in name, with hashes.
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header requirements.in -o requirements.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header requirements-dev.in -o requirements-dev.txt
-	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--no-header requirements-bench.in -o requirements-bench.txt
+	@for name in requirements requirements-dev requirements-bench requirements-fuzz; do \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header $$name.in -o $$name.txt || exit 1; \
+	done
 
 soak: .venv/run.stamp  ## Years of faults and crashes beside a model of what must hold; under ten minutes.
 	@$(BIN)/python -m soak
+
+fuzz: .venv/fuzz.stamp  ## Throw coverage-guided nonsense at all that is parsed, 20 seconds a target.
+	@$(BIN)/python -m fuzz --seconds 20
 
 bench: .venv/bench.stamp  ## Measure everything, a quarter of an hour; writes bench/RESULTS.md and bench/results.svg.
 	@$(BIN)/python -m bench
@@ -47,4 +48,8 @@ clean:  ## Forget the environment and what `make run` kept.
 
 .venv/bench.stamp: requirements-bench.txt .venv/dev.stamp
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@touch $@
+
+.venv/fuzz.stamp: requirements-fuzz.txt .venv/dev.stamp
+	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
 	@touch $@

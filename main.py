@@ -11,6 +11,7 @@ import gc
 import importlib
 import json
 import os
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -20,6 +21,7 @@ from urllib.parse import urlsplit
 
 import functions_framework
 from flask import Request, Response
+from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from token_keeper import clock, log, pages, sign_in
@@ -56,19 +58,16 @@ def oauth(request: Request) -> Response:
     GET / · GET /login → 302 · GET /callback → 303, 400, 403, 500, 502, 503 · GET /signed-in · POST /uninstall ·
     POST /delete · GET /deletion; anything else 404, or 405 with Allow.
     """
-    request.max_content_length = LARGEST_BODY
+    if unreadable := _read(request):
+        return _finish(unreadable)
     base = ""
     try:
-        request.get_data(parse_form_data=True)
         settings = OAuthSettings.from_environ(os.environ)
         log.join_request(settings.project, request.headers.get("X-Cloud-Trace-Context"))
         base = settings.public_url
         return _finish(_route(request, settings))
     except KeeperError as error:
         return _finish(_refusal(request, error, base))
-    except RequestEntityTooLarge:
-        stream = iter(['{"error": "This is too large."}\n'])  # else the framework reads the request to its end
-        return _finish(Response(stream, 413, mimetype="application/json"))
 
 
 @functions_framework.http
@@ -78,6 +77,8 @@ def refresh(request: Request) -> Response:
     POST / → 200, 503 (call again later) or 500 (a person must act), with an outcome for each account · GET / the same
     without changing anything, as HTML where the client prefers it; anything else 404, or 405 with Allow.
     """
+    if unreadable := _read(request):
+        return _finish(unreadable)
     if request.path != "/":
         return _finish(_json({"error": "There is nothing here."}, 404))
     if request.method not in ("GET", "HEAD", "POST"):
@@ -235,6 +236,8 @@ def _load(module: str) -> None:
 
     What is loaded stays, so later collections need not look at it either.
     """
+    if module in sys.modules:
+        return  # what is frozen is never collected: not what requests have made since
     gc.disable()
     try:
         importlib.import_module(module)
@@ -303,6 +306,23 @@ def _refusal(request: Request, error: KeeperError, base: str) -> Response:
     if request.method == "POST":
         return _json({"error": str(error)}, status)
     return _html(status, "error.html", base=base, title=title, message=str(error), advice=advice)
+
+
+def _read(request: Request) -> Response | None:
+    """Read a request's body, up to a limit; give a refusal where it is larger, or malformed."""
+    request.max_content_length = LARGEST_BODY
+    try:
+        request.get_data(parse_form_data=True)
+    except RequestEntityTooLarge:
+        return _unread("This is too large.", 413)
+    except ParseException:  # its chunks are malformed
+        return _unread("This cannot be read.", 400)
+    return None
+
+
+def _unread(message: str, status: int) -> Response:
+    """Refuse a request whose body is left unread: a stream, else the framework reads it to its end."""
+    return Response(iter([json.dumps({"error": message}) + "\n"]), status, mimetype="application/json")
 
 
 def _only(request: Request, name: str) -> str:

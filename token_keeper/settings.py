@@ -142,6 +142,8 @@ def _url(environ: Mapping[str, str], name: str, default: str | None = None) -> s
         plain = False
     if not plain or not url.hostname or not re.fullmatch(r"[!-~]+", value) or "\\" in value or value.endswith("/"):
         raise SettingError(f"{name} must be a URL such as https://example.com, without a slash at its end.")
+    if not value.startswith(f"{url.scheme}://"):
+        raise SettingError(f"{name} must begin with https:// in lower case.")
     if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname)):
         raise SettingError(f"{name} must be https; plain http is for this machine's own loopback address only.")
     return value

@@ -98,7 +98,7 @@ class ThreadsClient:
 
     def __init__(self, api_url: str, pool_size: int = 8) -> None:
         self._api_url = api_url
-        self._session = requests.Session()
+        self._session = _Session()
         # Tokens go to Threads alone: no proxy, .netrc or CA bundle that the environment names, and no cookies.
         self._session.trust_env = False
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
@@ -200,6 +200,13 @@ class ThreadsClient:
 
 # Connecting may be tried again, since nothing was sent yet; nothing else may.
 _ONLY_CONNECTING = Retry(total=None, connect=2, read=0, redirect=0, status=0, other=0, backoff_factor=0.2)
+
+
+class _Session(requests.Session):
+    """Sees no redirect: requests reads its body without measure, even where it is not to follow it."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
 
 
 class _OneContextAdapter(HTTPAdapter):
