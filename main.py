@@ -13,8 +13,9 @@ import json
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -194,14 +195,18 @@ def _run(request: Request, renewing: bool) -> tuple[dict[str, Any], int]:
     from token_keeper import report, run
     from token_keeper.renewal import Renewal
 
+    started = time.monotonic()
     try:
         settings = RefreshSettings.from_environ(os.environ)
         log.join_request(settings.project, request.headers.get("X-Cloud-Trace-Context"))
         patience = min(run.PATIENCE, settings.budget.total_seconds())
         store = _store(settings.project, settings.emulator, patience)
-        renewal = Renewal(_threads(settings.api_url, run.WORKERS), store, clock.now, settings.refresh_after)
+        with ThreadPoolExecutor(1) as pool:  # the client of Threads is loaded while the accounts are on their way
+            threads = pool.submit(_threads, settings.api_url, run.WORKERS)
+            accounts = list(store.accounts())
+        renewal = Renewal(threads.result(), store, clock.now, settings.refresh_after)
         work, not_reached = (renewal.renew, renewal.skip) if renewing else (renewal.look, renewal.not_reached)
-        results = run.run(store.accounts(), work, not_reached, settings.budget)
+        results = run.run(accounts, work, not_reached, started + settings.budget.total_seconds())
     except KeeperError as error:
         passing = isinstance(error, PassingError)
         log.write("WARNING" if passing else "ERROR", "run_failed", f"The run failed as a whole: {error}")

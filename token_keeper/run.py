@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, wait
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from token_keeper.account import Account
 from token_keeper.report import Result
@@ -21,18 +21,16 @@ def run(
     accounts: Iterable[Account],
     work: Callable[[Account], Result],
     not_reached: Callable[[Account], Result],
-    budget: timedelta,
+    ends: float,
 ) -> list[Result]:
-    """Work on each account; what the budget does not reach is given to `not_reached`.
+    """Work on each account until `ends`, by `time.monotonic()`; what is not reached is given to `not_reached`.
 
-    No account is begun in the budget's last fifth (two minutes at most), so that those begun can end. A bug in `work`
-    ends its worker, neither the run nor the other accounts: it is raised when they are done.
+    No account is begun in the last fifth of the time (two minutes at most), so that those begun can end. A bug in
+    `work` ends its worker, neither the run nor the other accounts: it is raised when they are done.
     """
-    started = time.monotonic()
-    ends = started + budget.total_seconds()
-    last_begin = ends - min(120.0, budget.total_seconds() / 5)
-    waiting = deque(sorted(accounts, key=_expiry))
-    begun: list[Account] = []
+    last_begin = ends - min(120.0, (ends - time.monotonic()) / 5)
+    ordered = sorted(accounts, key=_expiry)
+    waiting = deque(ordered)
     results: dict[str, Result] = {}
 
     def worker() -> None:
@@ -41,7 +39,6 @@ def run(
                 account = waiting.popleft()
             except IndexError:
                 return
-            begun.append(account)
             results[account.secret_id] = work(account)
 
     pool = ThreadPoolExecutor(max_workers=WORKERS)
@@ -54,7 +51,7 @@ def run(
     if bugs:
         raise bugs[0]
     finished = results.copy()
-    left = [account for account in begun if account.secret_id not in finished] + list(waiting)
+    left = [account for account in ordered if account.secret_id not in finished]
     return sorted([*finished.values(), *map(not_reached, left)], key=lambda result: result.username)
 
 
