@@ -177,8 +177,10 @@ settings() {
   if [[ $THREADS_SCOPES && ,$THREADS_SCOPES, != *,threads_basic,* ]]; then die "THREADS_SCOPES must hold threads_basic."; fi
   matches THREADS_AUTHORIZE_URL "$WEB_ADDRESS" "an https address"
   matches THREADS_API_URL "$WEB_ADDRESS" "an https address"
-  matches REFRESH_AFTER_HOURS '[0-9]+' "a number of hours"
-  if [[ $REFRESH_AFTER_HOURS && $REFRESH_AFTER_HOURS -lt 24 ]]; then die "REFRESH_AFTER_HOURS is below 24, which Threads refuses."; fi
+  matches REFRESH_AFTER_HOURS '[0-9]{1,5}' "a number of hours"
+  if [[ $REFRESH_AFTER_HOURS ]] && ((10#$REFRESH_AFTER_HOURS < 24 || 10#$REFRESH_AFTER_HOURS > 1104)); then
+    die "REFRESH_AFTER_HOURS must be 24 (Threads refuses less) to 1104 (46 of a token's 60 days)."
+  fi
   matches REFRESH_BUDGET_SECONDS '[1-9][0-9]{0,3}' "a number of seconds"
   if [[ $REFRESH_BUDGET_SECONDS && $REFRESH_BUDGET_SECONDS -gt 1700 ]]; then die "REFRESH_BUDGET_SECONDS is above 1700; a call ends at 1740."; fi
   if [[ $THREADS_USERNAMES ]]; then
@@ -188,7 +190,7 @@ settings() {
 }
 
 readonly PASSED_ON=(THREADS_SCOPES THREADS_AUTHORIZE_URL THREADS_API_URL REFRESH_AFTER_HOURS REFRESH_BUDGET_SECONDS)
-readonly WEB_ADDRESS='(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]+)?(/[A-Za-z0-9._~/-]*)?'
+readonly WEB_ADDRESS='(https://[A-Za-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]+)?(/[A-Za-z0-9._~-]+)*'
 USERNAMES=()
 
 matches() {  # matches SETTING PATTERN MEANING: an empty setting is one that was not given. Never prints the value.
@@ -1107,7 +1109,8 @@ TEXT
   fi
 }
 
-bad_usage() {
+bad_usage() {  # bad_usage WORDS...
+  printf 'Not understood: %s. (--dry-run comes before the command.)\n\n' "$*" >&2
   usage >&2
   exit 2
 }
@@ -1126,9 +1129,9 @@ main() {
       usage
       return
       ;;
-    all | setup | functions | status) if [[ $# -gt 0 ]]; then bad_usage; fi ;;
+    all | setup | functions | status) if [[ $# -gt 0 ]]; then bad_usage "$command" "$@"; fi ;;
     account)
-      if [[ $# -eq 0 ]]; then bad_usage; fi
+      if [[ $# -eq 0 ]]; then bad_usage "$command" "$@"; fi
       check_usernames "$@"
       ;;
     check | remove)
@@ -1137,11 +1140,11 @@ main() {
           "check -v") VERBOSE=1 ;;
           "remove --yes") ASSUME_YES=1 ;;
           "remove --with-secrets") WITH_SECRETS=1 ;;
-          *) bad_usage ;;
+          *) bad_usage "$command" "$@" ;;
         esac
       done
       ;;
-    *) bad_usage ;;
+    *) bad_usage "$command" "$@" ;;
   esac
   settings
   if [[ $command == all || $command == functions ]]; then need_app_id; fi

@@ -136,7 +136,14 @@ def _complete(request: Request, settings: OAuthSettings) -> Response:
     # The Secret Manager client takes a while to load: let it, while Threads is thinking.
     threading.Thread(target=_load, args=("token_keeper.store",), daemon=True).start()
     receipt = sign_in.sign_in(settings, threads, partial(_oauth_store, settings), code, clock.now)
-    log.write("INFO", "signed_in", f"{receipt.username} signed in.", username=receipt.username, version=receipt.version)
+    log.write(
+        "INFO",
+        "signed_in",
+        f"{receipt.username} signed in.",
+        username=receipt.username,
+        version=receipt.version,
+        days_left=receipt.days_left(clock.now()),
+    )
     return _redirect(303, f"{settings.public_url}/signed-in?receipt={receipt.sign(settings, clock.now())}")
 
 
@@ -256,7 +263,7 @@ def _oauth_store(settings: OAuthSettings) -> TokenStore:
 
 
 def _within(seconds: float, work: Callable[[], Response]) -> Response:
-    """Give what `work` gives, or raise LostReply when it takes longer than this."""
+    """Give what `work` gives, or raise ThreadsUnavailable when it takes longer than this."""
     future: Future[Response] = Future()
 
     def run() -> None:
@@ -298,7 +305,7 @@ _REFUSALS: tuple[tuple[type[KeeperError], int, str, str], ...] = (
     (StoreRefused, 500, "Secret Manager refuses this service", _OPERATOR + " `./deploy.sh check` finds it."),
     (LostReply, 502, "Threads did not answer", "Start over from the start page: the sign-in may have been used up."),
     (UnusableReply, 502, "Threads gave an unusable answer", _START_OVER),
-    (PassingError, 503, "Try again in a minute", "Start over from the start page."),
+    (PassingError, 503, "Try again", "Wait a minute, then start over from the start page."),
     (PermanentError, 502, "Threads refused", _START_OVER),
 )
 

@@ -194,6 +194,7 @@ def make_http() -> Test:
 def make_reply() -> Test:
     """An HTTP status and a body, read by each of the client's readers."""
     from token_keeper import threads
+    from token_keeper.account import looks_like_token
 
     class Canned(threads.ThreadsClient):
         """A client whose wire is the fuzzer's."""
@@ -210,7 +211,7 @@ def make_reply() -> Test:
         client.status, client.body = (200, 400, 401, 403, 429, 500, 302, 204)[data[0] % 8] if data else 200, data[1:]
         with refused_at_most():
             token = client.exchange_code("1", SENTINEL, "https://keeper.example/callback", "c")
-            assert threads.looks_like_token(token)
+            assert looks_like_token(token)
         with refused_at_most():
             lived = client.refresh_token(TOKEN).expires_in
             assert lived is None or lived >= timedelta(days=1), "a token of an hour was taken"
@@ -298,7 +299,7 @@ def make_settings() -> Test:
 
 
 def make_token() -> Test:
-    from token_keeper.threads import looks_like_token
+    from token_keeper.account import looks_like_token
 
     def test(data: bytes) -> None:
         text = as_text(data)

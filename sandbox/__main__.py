@@ -6,6 +6,7 @@ the system's clock, and only Secret Manager stays local.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -16,6 +17,11 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
+
+from token_keeper.account import secret_id_for
+from token_keeper.errors import SettingError
+from token_keeper.settings import OAuthSettings, RefreshSettings
 
 STATE = Path(".sandbox")
 PROJECT = "demo"
@@ -49,7 +55,7 @@ def read_env(path: Path) -> dict[str, str]:
         text = line.strip().removeprefix("export ")
         if not text or text.startswith("#"):
             continue
-        match = re.fullmatch(r"""([A-Z_]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(.*))""", text)
+        match = re.fullmatch(r"""([A-Z_]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|(.*?))(?:\s+#.*)?""", text)
         if not match:
             raise Trouble(f"{path}, line {number}: write NAME=value.")
         found[match[1]] = match[2] or match[3] or match[4] or ""
@@ -60,6 +66,9 @@ def plan(env: Mapping[str, str]) -> tuple[list[Server], dict[str, str]]:
     """Say which servers to start and where they will be, by the settings of `.env`."""
     ports = {name: _port(name, default) for name, default in PORTS.items()}
     at = {name.removesuffix("_PORT").lower(): f"http://127.0.0.1:{port}" for name, port in ports.items()}
+    unknown = env.keys() - {*SETTINGS, *PASSED_ON, "THREADS_USERNAMES"}
+    if unknown:
+        raise Trouble(f".env sets {', '.join(sorted(unknown))}, which means nothing here.")
     given = [name for name in SETTINGS if env.get(name)]
     if given and len(given) < len(SETTINGS):
         missing = ", ".join(name for name in SETTINGS if name not in given)
@@ -109,9 +118,29 @@ def plan(env: Mapping[str, str]) -> tuple[list[Server], dict[str, str]]:
         servers.append(Server("Threads", ports["THREADS_PORT"], local, {**base, "THREADS_APP_SECRET": secret}))
     for target, environ in (("oauth", sign_in), ("refresh", refreshing)):
         port = ports[f"{target.upper()}_PORT"]
+        _check_settings(target, environ)
         command = [*python, "sandbox.functions", target, "--port", str(port), *clock]
         servers.append(Server(f"function {target}", port, command, environ))
     return servers, at
+
+
+def _check_settings(target: str, environ: Mapping[str, str]) -> None:
+    """Say now what the functions would say at the first request."""
+    try:
+        (OAuthSettings if target == "oauth" else RefreshSettings).from_environ(environ)
+    except SettingError as error:
+        raise Trouble(f".env: {error}") from error
+
+
+def only_once(state: Path) -> TextIO:
+    """Hold the state folder for this process; raise Trouble where another `make run` holds it."""
+    state.mkdir(parents=True, exist_ok=True)
+    lock = (state / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise Trouble("`make run` is running in this folder already. Stop that one first.") from None
+    return lock
 
 
 def _port(name: str, default: int) -> int:
@@ -122,7 +151,9 @@ def _port(name: str, default: int) -> int:
 
 
 def check_ports(servers: list[Server]) -> None:
-    """Raise Trouble, naming the port, where one is taken."""
+    """Raise Trouble, naming the port, where one is taken, or given twice."""
+    if len({server.port for server in servers}) < len(servers):
+        raise Trouble(f"Two servers cannot have one port: give {', '.join(PORTS)} different values.")
     for server in servers:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -158,11 +189,14 @@ def _answers(port: int) -> bool:
 
 def allow(env: Mapping[str, str], port: int) -> str:
     """Allow the accounts that `.env` names, or the local Threads' own people."""
-    usernames = (env.get("THREADS_USERNAMES") or ("" if env.get("PUBLIC_URL") else ALLOWED)).replace(",", " ").split()
+    wanted = env.get("THREADS_USERNAMES") or ("" if env.get("PUBLIC_URL") else ALLOWED)
+    usernames = [name.strip() for name in wanted.split(",") if name.strip()]
+    if not all(map(secret_id_for, usernames)):
+        raise Trouble(".env: THREADS_USERNAMES must be Threads usernames with commas between them.")
     if usernames:
         command = [sys.executable, "-m", "sandbox.accounts", "allow", *usernames]
         command += ["--secret-manager", f"127.0.0.1:{port}", "--project", PROJECT]
-        if subprocess.run(command, stdout=subprocess.DEVNULL).returncode:
+        if subprocess.run(command, stdout=subprocess.DEVNULL, start_new_session=True).returncode:
             raise Trouble("The accounts could not be allowed.")
     return ", ".join(usernames)
 
@@ -183,16 +217,20 @@ def welcome(at: Mapping[str, str], allowed: str, real: bool) -> str:
     if real:
         lines += ["", "  This is the real Threads. Secret Manager is local: what it keeps is in .sandbox/real/."]
     else:
-        lines += [f"  5. Move the time  .venv/bin/python -m sandbox.clock 30d     or {at['threads']}/sandbox"]
+        lines += [
+            "  5. Move the time  .venv/bin/python -m sandbox.clock 30d",
+            f"  6. Make trouble   {at['threads']}/sandbox",
+        ]
     if not allowed:
         lines += ["", "  No account is allowed yet: THREADS_USERNAMES=your.name in .env, then start again."]
     else:
-        lines += ["", f"  May sign in: {allowed}."]
+        lines += ["", f"  May sign in: {allowed}. Another: {accounts} allow NAME"]
     return "\n".join([*lines, "  Ctrl-C stops everything; nothing is lost.", ""])
 
 
 def stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    """End every process, politely first."""
+    """End every process, politely first; another Ctrl-C changes nothing."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     for process in reversed(processes):
         process.terminate()
     for process in reversed(processes):
@@ -204,9 +242,11 @@ def stop(processes: list[subprocess.Popen[bytes]]) -> None:
 
 def main() -> int:
     processes: list[subprocess.Popen[bytes]] = []
+    lock: TextIO | None = None
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, signal.default_int_handler)
     try:
+        lock = only_once(STATE)
         env = read_env(Path(".env"))
         servers, at = plan(env)
         check_ports(servers)
@@ -229,6 +269,8 @@ def main() -> int:
         return 0
     finally:
         stop(processes)
+        if lock:
+            lock.close()
 
 
 if __name__ == "__main__":

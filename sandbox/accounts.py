@@ -48,7 +48,9 @@ def _secret_id(username: str) -> str:
 def _list(client: SecretManagerServiceClient, project: str) -> None:
     for secret in client.list_secrets(parent=f"projects/{project}", **_ONCE):
         facts = secret.annotations
-        kept = f"version {facts['version']}, expires {facts['expires-at']}" if "version" in facts else "not described"
+        kept = (
+            f"version {facts['version']}, expires {facts['expires-at']}" if "version" in facts else "nothing kept yet"
+        )
         print(f"{secret.name.rpartition('/')[2]}: {kept}")
 
 
@@ -59,6 +61,8 @@ def main() -> None:
     parser.add_argument("--secret-manager", default=f"127.0.0.1:{DEFAULT_PORT}", metavar="HOST:PORT")
     parser.add_argument("--project", default=DEFAULT_PROJECT)
     args = parser.parse_args()
+    if args.what != "list" and not args.usernames:
+        parser.error(f"{args.what}: whose? Give a username.")
     client = connect(args.secret_manager)
     try:
         if args.what == "list":

@@ -63,11 +63,16 @@ def parse_duration(text: str) -> timedelta:
     return sum((timedelta(**{_UNITS[unit]: int(n)}) for n, unit in re.findall(r"(\d+)([wdhms])", text)), timedelta())
 
 
+def _duration(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="sandbox.clock", description="Show or move the sandbox's clock.")
-    parser.add_argument(
-        "by", nargs="?", type=parse_duration, default=timedelta(), help="how far forward: 60d, 12h, 59d23h"
-    )
+    parser.add_argument("by", nargs="?", type=_duration, default=timedelta(), help="how far forward: 60d, 12h, 59d23h")
     parser.add_argument("--file", type=Path, default=DEFAULT_PATH, help="where the offset is kept")
     args = parser.parse_args()
     clock = Clock(args.file)

@@ -43,7 +43,7 @@ def install(boundary: Boundary) -> None:
     def hooked(self: HTTPAdapter, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
         return boundary(_http_call(request), lambda: send(self, request, *args, **kwargs))
 
-    def channel(target: str) -> grpc.Channel:
+    def channel(target: str, options: Any = None) -> grpc.Channel:
         return grpc.intercept_channel(insecure_channel(target), _Interceptor(boundary))
 
     HTTPAdapter.send = hooked  # type: ignore[method-assign]

@@ -36,7 +36,7 @@ from sandbox.secret_manager import SecretManager
 from sandbox.threads import LocalThreads
 from token_keeper import signed_request
 from token_keeper import threads as threads_client
-from token_keeper.account import Account, Facts, secret_id_for
+from token_keeper.account import Account, Facts, looks_like_token, secret_id_for
 from token_keeper.clock import parse_rfc3339
 from token_keeper.errors import BadRequest, KeeperError, SettingError
 from token_keeper.settings import OAuthSettings, RefreshSettings, Secret
@@ -810,7 +810,7 @@ def test_no_bytes_break_the_reader_of_replies(status: int, body: bytes) -> None:
 
 @given(JUNK)
 def test_a_token_is_one_word_of_printable_ascii(text: str) -> None:
-    if threads_client.looks_like_token(text):
+    if looks_like_token(text):
         assert text.isascii()
         assert text.isprintable()
         assert not set(text) & set(" \"'<>{}\r\n")

@@ -128,6 +128,7 @@ def test_the_steps_come_in_order(world: World) -> None:
         "AccessSecretVersion",
         "refresh",
         "debug",
+        "GetSecretVersion",
         "AddSecretVersion",
         "UpdateSecret",
         "DestroySecretVersion",
@@ -1275,3 +1276,22 @@ def test_a_run_with_a_bad_setting_fails_as_a_whole(
     assert reply.json is not None
     assert reply.json["error"].startswith("REFRESH_AFTER_HOURS must be")
     assert [(line["severity"], line["event"]) for line in lines(capsys)] == [("ERROR", "run_failed")]
+
+
+def test_a_token_that_its_person_takes_away_during_a_refresh_does_not_come_back(world: World) -> None:
+    """Destroyed while Threads was asked: as an uninstall or a deletion does it."""
+    used = max(world.manager.states(ALICE))
+
+    def take_away(method: str, resource: str, when: str) -> None:
+        if (method, when) == ("GetSecretVersion", "before"):
+            world.manager.on_call = None
+            official_client(world.manager).destroy_secret_version(name=f"{ALICE_NAME}/versions/{used}")
+
+    world.manager.on_call = take_away
+    assert world.run()["outcome"] == "retry_later"
+    assert max(world.manager.states(ALICE)) == used
+
+
+def test_not_knowing_whether_it_was_taken_away_loses_no_token(world: World) -> None:
+    world.manager.deny(["GetSecretVersion"])
+    assert world.run()["outcome"] == "refreshed"

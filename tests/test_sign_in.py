@@ -945,6 +945,7 @@ def test_a_sign_in_is_logged_with_its_request_account_and_version(
         "event": "signed_in",
         "username": "alice",
         "version": "projects/demo/secrets/threads-token-alice/versions/1",
+        "days_left": 59,
         "logging.googleapis.com/trace": f"projects/demo/traces/{'b2' * 16}",
     }
 

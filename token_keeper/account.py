@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from token_keeper.clock import parse_rfc3339, rfc3339
 
 SECRET_PREFIX = "threads-token-"  # noqa: S105 (the name of a secret, not one)
 MANAGED_BY, KEEPER = "managed-by", "threads-token-keeper"
 USER_ID = "threads-user-id"
+# A long-lived token lives 60 days, a short-lived one an hour. What lives less than a day is not worth keeping.
+SHORTEST_LIFETIME = timedelta(days=1)
 OUR_ANNOTATIONS = frozenset(
     {"threads-username", "version", "refreshed-at", "expires-at", "data-access-expires-at", "scopes"}
 )
@@ -29,6 +31,16 @@ def secret_id_for(username: str) -> str | None:
     if not re.fullmatch(r"[A-Za-z0-9._]{1,30}", username):
         return None
     return SECRET_PREFIX + username.lower().replace(".", "-")
+
+
+def looks_like_token(text: str) -> bool:
+    """Tell whether this could be an access token at all: printable ASCII without blanks, quotes, brackets or braces."""
+    return bool(re.fullmatch(r"[!#-&(-;=?-z|~]{1,4096}", text))
+
+
+def looks_like_user_id(text: str) -> bool:
+    """Tell whether a label can hold this as a Threads user id."""
+    return bool(re.fullmatch(r"[a-z0-9_-]{1,63}", text, re.ASCII))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +109,15 @@ class Account:
     @property
     def username(self) -> str:
         """The username that the secret's name stands for, or that name itself where it stands for none."""
-        return self.secret_id.removeprefix(SECRET_PREFIX).replace("-", ".") if self.well_named else self.secret_id
+        return self._plain_name if self.well_named else self.secret_id
 
     @property
     def well_named(self) -> bool:
-        username = self.secret_id.removeprefix(SECRET_PREFIX).replace("-", ".")
-        return secret_id_for(username) == self.secret_id
+        return secret_id_for(self._plain_name) == self.secret_id
+
+    @property
+    def _plain_name(self) -> str:
+        return self.secret_id.removeprefix(SECRET_PREFIX).replace("-", ".")
 
     @property
     def labels(self) -> dict[str, str]:

@@ -58,12 +58,12 @@ class AppMisconfigured(PermanentError):
     """Threads refuses the app itself; the operator compares app id, app secret and redirect URI with the dashboard."""
 
 
-class CodeSpent(PermanentError):
-    """The authorization code was used before or is too old; the person starts the sign-in over."""
-
-
 class UnclearRefusal(PermanentError):
     """A refusal that fits no known class; the caller asks `/me` whether the token lives."""
+
+
+class CodeSpent(UnclearRefusal):
+    """The authorization code was used before or is too old; the person starts the sign-in over."""
 
 
 class UnreadableRefusal(UnclearRefusal):

@@ -76,7 +76,7 @@ class Renewal:
             return result  # nothing happened; `run_completed` counts them
         days = result.days_left(self.now())
         words = [f"{result.username}: {result.outcome.value}."]
-        words += [f"{days} days left."] if days is not None else []
+        words += [f"{days} days left." if days >= 0 else "Its time has ended."] if days is not None else []
         words += [result.detail] if result.detail else []
         words += [_RUNNING_OUT] if severity == "ERROR" and result.outcome == Outcome.RETRY_LATER else []
         log.write(
@@ -140,6 +140,8 @@ class Renewal:
         refreshed_at = self.now()
         fresh = self._refresh(account, newest, token)
         if fresh is None:
+            if before is None and account.user_id:
+                self.store.describe(account)  # bound, at least
             return replace(self._result(account, Outcome.TOO_YOUNG), version=newest.number)
         return self._keep(account, versions, fresh, refreshed_at, account.facts or before)
 
@@ -212,19 +214,26 @@ class Renewal:
             raise  # it lives, but whose it is remains unknown, and its person must sign in again anyway
         except KeeperError as error:
             # No proof either way. The old token may be dead already, so this one is stored; the next run proves it.
-            number = self.store.add(account, fresh.access_token)
+            number = self._add(account, versions[0], fresh.access_token)
             if isinstance(error, PermanentError):
                 raise
             unproven = f"Version {number} is stored but could not be proven yet: {error}"
             return replace(self._result(account, Outcome.RETRY_LATER, unproven), version=number)
-        number = self.store.add(account, fresh.access_token)
-        facts = facts_of(number, refreshed_at, fresh, proof.inspection, before)
-        detail: str | None = None
-        if facts:
-            account = replace(account, facts=facts)
-            detail = self._describe(account)
+        number = self._add(account, versions[0], fresh.access_token)
+        account = replace(account, facts=facts_of(number, refreshed_at, fresh, proof.inspection, before))
+        detail = self._describe(account) if account.facts else None
         self._destroy_beyond_newest(account, versions)
         return replace(self._described(account, Outcome.REFRESHED, detail), version=number)
+
+    def _add(self, account: Account, used: Version, token: str) -> int:
+        """Store a token, unless the one it came from was destroyed meanwhile: then its person took it away."""
+        try:
+            taken_away = self.store.is_destroyed(account, used)
+        except KeeperError:
+            taken_away = False  # not to know it is no reason to lose a token
+        if taken_away:
+            raise StoreConflict("The token was destroyed while it was being refreshed.")
+        return self.store.add(account, token)
 
     def _describe(self, account: Account) -> str | None:
         """Write the annotations; a passing failure only delays them, and is told in words."""

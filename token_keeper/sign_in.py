@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from token_keeper.account import Account
-from token_keeper.clock import rfc3339
-from token_keeper.errors import BadRequest, PassingError, StoreConflict, UnusableReply
+from token_keeper.account import SHORTEST_LIFETIME, Account
+from token_keeper.clock import parse_rfc3339, rfc3339
+from token_keeper.errors import BadRequest, LostReply, PassingError, StoreConflict, UnusableReply
 from token_keeper.proof import facts_of, prove
 from token_keeper.settings import OAuthSettings
 from token_keeper.signing import Signer
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 STATE_AGE = timedelta(minutes=10)
 RECEIPT_AGE = timedelta(days=1)
-LEAST_LIFETIME = timedelta(days=1)  # of a token worth keeping
+LONGEST = timedelta(seconds=60)  # from code to token; whoever waited has been told to start over by then
 PATIENCE = 10.0  # seconds for which one call to Secret Manager may be repeated, while somebody waits
 
 
@@ -68,6 +68,9 @@ class Receipt:
     missing_scopes: list[str]
     described: bool
 
+    def days_left(self, now: datetime) -> int:
+        return (parse_rfc3339(self.expires_at) - now).days
+
     def sign(self, settings: OAuthSettings, now: datetime) -> str:
         return _receipts(settings).sign(asdict(self), now)
 
@@ -101,13 +104,14 @@ def sign_in(
     store = open_store()
     account = store.allowed_account(profile.username, profile.user_id)
     proof = prove(threads, replace(account, user_id=profile.user_id), token.access_token)
-    lasting = facts_of(0, made_at, token, proof.inspection)
-    if lasting is None or lasting.expires_at - made_at < LEAST_LIFETIME:
+    facts = facts_of(0, made_at, token, proof.inspection)
+    if facts is None or facts.expires_at - made_at < SHORTEST_LIFETIME:
         raise UnusableReply("Threads did not say that the token is a long-lived one.")
+    if now() - made_at > LONGEST:
+        raise LostReply("This took too long. Nothing was stored.")
     account = _bind(store, account, profile)
     number = store.add(account, token.access_token)
-    facts = facts_of(number, made_at, token, proof.inspection)
-    assert facts is not None
+    facts = replace(facts, version=number)
     granted = proof.inspection.scopes if proof.inspection else ()
     return Receipt(
         username=account.username,

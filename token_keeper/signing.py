@@ -36,13 +36,13 @@ class Signer:
         try:
             signed_at, payload = self._serializer.loads(text)
         except BadData:
-            raise BadRequest("This was not made here.") from None
+            raise BadRequest("This link was not made by this service, or was changed.") from None
         # Base64 can spell one signature in several ways; only ours is taken.
         if not hmac.compare_digest(str(self._serializer.dumps([signed_at, payload])).encode(), text.encode()):
-            raise BadRequest("This was not made here.")
+            raise BadRequest("This link was not made by this service, or was changed.")
         age = now - datetime.fromtimestamp(signed_at, UTC)
         if not -_CLOCK_DIFFERENCE <= age <= self._max_age:
-            raise BadRequest("This is too old.")
+            raise BadRequest("This link is too old.")
         return dict(payload)
 
 

@@ -7,7 +7,6 @@ Source: Google Cloud, Secret Manager: "REST Resource: projects.secrets.versions"
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -25,7 +24,15 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 from google.cloud.secretmanager_v1.types import Secret, SecretPayload, SecretVersion
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from token_keeper.account import KEEPER, MANAGED_BY, USER_ID, Account, secret_id_for
+from token_keeper.account import (
+    KEEPER,
+    MANAGED_BY,
+    USER_ID,
+    Account,
+    looks_like_token,
+    looks_like_user_id,
+    secret_id_for,
+)
 from token_keeper.errors import (
     AccountNotAllowed,
     KeeperError,
@@ -66,9 +73,8 @@ def connect(emulator: str | None) -> SecretManagerServiceClient:
             return SecretManagerServiceClient()
         except GoogleAuthError:
             raise StoreRefused("There are no Google credentials here.") from None
-    return SecretManagerServiceClient(
-        transport=SecretManagerServiceGrpcTransport(channel=grpc.insecure_channel(emulator))
-    )
+    channel = grpc.insecure_channel(emulator, [("grpc.enable_http_proxy", 0)])  # it is on this machine
+    return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
 
 class TokenStore:
@@ -92,7 +98,7 @@ class TokenStore:
         """List the allowed accounts, or those bound to one Threads user id."""
         wanted = f"labels.{MANAGED_BY}={KEEPER}"
         if user_id is not None:
-            if not re.fullmatch(r"[a-z0-9_-]{1,63}", user_id, re.ASCII):
+            if not looks_like_user_id(user_id):
                 return
             wanted += f" AND labels.{USER_ID}={user_id}"
         request = {"parent": f"projects/{self._project}", "filter": wanted, "page_size": _PAGE_SIZE}
@@ -144,17 +150,25 @@ class TokenStore:
             found = [Version(_number(v.name), _utc(v.create_time)) for v in listed if v.state in states]
         return sorted(found, key=lambda version: version.number, reverse=True)
 
+    def is_destroyed(self, account: Account, version: Version) -> bool:
+        """Tell whether a version that was there has been destroyed since."""
+        with _translated():
+            self._reads.wait()
+            name = self.version_name(account, version.number)
+            state = self._client.get_secret_version(name=name, **self._options).state
+        return bool(state == SecretVersion.State.DESTROYED)
+
     def access(self, account: Account, version: Version) -> str:
         """Read the token of a version; raise NotAToken where the payload can be none."""
         with _translated():
             payload = self._client.access_secret_version(
                 name=self.version_name(account, version.number), **self._options
             ).payload
-        if payload.data_crc32c != google_crc32c.value(payload.data):
+        if "data_crc32c" in payload and payload.data_crc32c != google_crc32c.value(payload.data):
             raise StoreUnavailable("A token was damaged on its way from Secret Manager.")
         # Pasted tokens often end in a newline: `echo TOKEN | gcloud secrets versions add`.
         token = payload.data.decode("ascii", errors="replace").strip()
-        if not token or not re.fullmatch(r"[!-~]{1,4096}", token) or token.startswith(("{", '"', "<")):
+        if not looks_like_token(token):
             raise NotAToken(f"Version {version.number} does not hold an access token.")
         return token
 
@@ -283,4 +297,5 @@ def _number(name: str) -> int:
 
 
 def _utc(moment: Any) -> datetime:
-    return datetime.fromtimestamp(moment.timestamp(), UTC)
+    """Read a time of creation; one that is not there counts as new, which destroys nothing."""
+    return datetime.fromtimestamp(moment.timestamp(), UTC) if moment else datetime.max.replace(tzinfo=UTC)

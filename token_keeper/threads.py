@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
@@ -25,6 +26,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry, create_urllib3_context
 
+from token_keeper.account import SHORTEST_LIFETIME, looks_like_token, looks_like_user_id
 from token_keeper.errors import (
     AppMisconfigured,
     BlockedForNow,
@@ -43,10 +45,8 @@ from token_keeper.errors import (
 
 CONNECT_TIMEOUT, READ_TIMEOUT = 5.0, 15.0  # seconds
 ATTEMPTS, BACKOFF = 3, 0.5  # of what may be repeated; seconds, doubled each time, with jitter
+CODE_PATH = "/oauth/access_token"
 LARGEST_REPLY = 256 * 1024  # bytes; real ones are under two thousand
-
-# A long-lived token lives 60 days, a short-lived one an hour. What lives less than a day is not worth keeping.
-SHORTEST_LIFETIME = timedelta(days=1)
 
 # urllib3 writes request lines with their query at DEBUG, and whole URLs at WARNING where a reply's header is broken.
 logging.getLogger("urllib3.connectionpool").disabled = True
@@ -105,8 +105,10 @@ class ThreadsClient:
         self._session.headers["User-Agent"] = "threads-token-keeper"
         self._session.headers["Accept"] = "application/json"
         self._session.headers["Accept-Encoding"] = "identity"
-        adapter = _OneContextAdapter if api_url.startswith("https:") else HTTPAdapter
-        self._session.mount(api_url, adapter(pool_connections=1, pool_maxsize=pool_size, max_retries=_ONLY_CONNECTING))
+        adapter = partial(_adapter, _tls_context() if api_url.startswith("https:") else None)
+        self._session.mount(api_url, adapter(pool_size))
+        # A connection of its own, used once: one that died while it was idle must not spend the code.
+        self._session.mount(api_url + CODE_PATH, adapter(1))
 
     def exchange_code(self, app_id: str, app_secret: str, redirect_uri: str, code: str) -> str:
         """Spend an authorization code; give the short-lived token. Never sent twice: the first may have burnt it."""
@@ -117,7 +119,7 @@ class ThreadsClient:
             "redirect_uri": redirect_uri,
             "code": code,
         }
-        return _access_token(self._send("POST", "/oauth/access_token", data=form))
+        return _access_token(self._send("POST", CODE_PATH, data=form, headers={"Connection": "close"}))
 
     def exchange_token(self, app_secret: str, short_lived: str) -> LongLivedToken:
         """Turn a short-lived token into a long-lived one."""
@@ -138,8 +140,8 @@ class ThreadsClient:
         user_id, username = reply.get("id"), reply.get("username")
         if not isinstance(user_id, str | int) or isinstance(user_id, bool) or not isinstance(username, str):
             raise UnusableReply("Threads answered without an id and a username.")
-        if not re.fullmatch(r"[0-9]{1,63}", str(user_id), re.ASCII):
-            raise UnusableReply("Threads answered with an id that is not a number.")
+        if not looks_like_user_id(str(user_id)):
+            raise UnusableReply("Threads answered with an id that can be none.")
         return Profile(str(user_id), username)
 
     def inspect(self, access_token: str) -> Inspection | None:
@@ -209,14 +211,28 @@ class _Session(requests.Session):
         return None
 
 
+def _adapter(context: ssl.SSLContext | None, pool_size: int) -> HTTPAdapter:
+    options: dict[str, Any] = {
+        "pool_connections": 1,
+        "pool_maxsize": pool_size,
+        "max_retries": _ONLY_CONNECTING,
+    }
+    return _OneContextAdapter(context, **options) if context else HTTPAdapter(**options)
+
+
+def _tls_context() -> ssl.SSLContext:
+    context = create_urllib3_context()
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.check_hostname = True
+    context.load_verify_locations(ca_bundle())
+    return context
+
+
 class _OneContextAdapter(HTTPAdapter):
     """One TLS context for all connections: without it each new one reads the CA bundle again, 20 ms of CPU."""
 
-    def __init__(self, **options: Any) -> None:
-        self._context = create_urllib3_context()
-        self._context.verify_mode = ssl.CERT_REQUIRED
-        self._context.check_hostname = True
-        self._context.load_verify_locations(ca_bundle())
+    def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
+        self._context = context
         super().__init__(**options)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -319,7 +335,7 @@ class _Refusal:
             return TokenRefused(f"Threads no longer accepts this token ({self._codes(status)}{reason}).")
         if code is not None and (code == 10 or 200 <= code <= 299):
             return PermissionMissing(f"The token lacks a permission ({self._codes(status)}).")
-        if "matching code" in text or "authorization code" in text:
+        if re.search(r"matching code|authorization code|verification code|invalid_grant", text):
             return CodeSpent("The authorization code was used before, or is too old.")
         if status == 401:
             return TokenRefused(f"Threads no longer accepts this token ({self._codes(status)}).")
@@ -375,11 +391,6 @@ def _long_lived(reply: Mapping[str, Any]) -> LongLivedToken:
     if expires_in < SHORTEST_LIFETIME:
         raise UnusableReply("Threads answered with a short-lived token where a long-lived one was asked for.")
     return LongLivedToken(token, expires_in)
-
-
-def looks_like_token(text: str) -> bool:
-    """Tell whether this could be an access token at all: printable ASCII without blanks, quotes or braces."""
-    return bool(re.fullmatch(r"[!#-&(-;=?-z|~]{1,4096}", text))
 
 
 def _int(value: object) -> int | None:
