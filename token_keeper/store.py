@@ -45,7 +45,7 @@ from token_keeper.pace import Pace
 
 CALL_TIMEOUT = 10.0  # seconds, of one attempt
 QUOTA_PER_MINUTE = 600  # reads, and as many writes, of one project
-_BURST = 20
+_BURST = 30
 _PASSING = (
     gcp.ServiceUnavailable,
     gcp.DeadlineExceeded,
@@ -88,9 +88,10 @@ class TokenStore:
         self._client, self._project = client, project
         rate = (QUOTA_PER_MINUTE - _BURST) / 60
         self._reads, self._writes = Pace(rate, _BURST), Pace(rate, _BURST)
-        self._options = _options(patience, *_PASSING)
+        self._reading = _options(patience, self._reads, *_PASSING)
+        self._writing = _options(patience, self._writes, *_PASSING)
         # A refreshed token that is not stored may be the account's only one: adding it is tried longest.
-        self._stubborn = _options(5 * patience, *_PASSING, gcp.Aborted)
+        self._adding = _options(5 * patience, self._writes, *_PASSING, gcp.Aborted)
 
     # Finding accounts
 
@@ -104,7 +105,7 @@ class TokenStore:
         request = {"parent": f"projects/{self._project}", "filter": wanted, "page_size": _PAGE_SIZE}
         with _translated(missing=StoreRefused):
             self._reads.wait()
-            for page in self._client.list_secrets(request=request, **self._options).pages:
+            for page in self._client.list_secrets(request=request, **self._reading).pages:
                 self._reads.wait()
                 for secret in page.secrets:
                     if _is_ours(secret) and (user_id is None or secret.labels.get(USER_ID) == user_id):
@@ -122,7 +123,7 @@ class TokenStore:
         try:
             with _translated(gcp.NotFound, gcp.PermissionDenied):
                 self._reads.wait()
-                secret = self._client.get_secret(name=self._secret(secret_id), **self._options)
+                secret = self._client.get_secret(name=self._secret(secret_id), **self._reading)
         except (gcp.NotFound, gcp.PermissionDenied):
             raise AccountNotAllowed("This account is not on the list.") from None
         if not _is_ours(secret):
@@ -146,7 +147,7 @@ class TokenStore:
         request = {"parent": self.secret_name(account), "filter": wanted, "page_size": _PAGE_SIZE}
         with _translated():
             self._reads.wait()
-            listed = self._client.list_secret_versions(request=request, **self._options)
+            listed = self._client.list_secret_versions(request=request, **self._reading)
             found = [Version(_number(v.name), _utc(v.create_time)) for v in listed if v.state in states]
         return sorted(found, key=lambda version: version.number, reverse=True)
 
@@ -155,14 +156,14 @@ class TokenStore:
         with _translated():
             self._reads.wait()
             name = self.version_name(account, version.number)
-            state = self._client.get_secret_version(name=name, **self._options).state
+            state = self._client.get_secret_version(name=name, **self._reading).state
         return bool(state == SecretVersion.State.DESTROYED)
 
     def access(self, account: Account, version: Version) -> str:
         """Read the token of a version; raise NotAToken where the payload can be none."""
         with _translated():
             payload = self._client.access_secret_version(
-                name=self.version_name(account, version.number), **self._options
+                name=self.version_name(account, version.number), **self._reading
             ).payload
         if "data_crc32c" in payload and payload.data_crc32c != google_crc32c.value(payload.data):
             raise StoreUnavailable("A token was damaged on its way from Secret Manager.")
@@ -178,7 +179,7 @@ class TokenStore:
         payload = SecretPayload(data=data, data_crc32c=google_crc32c.value(data))
         with _translated():
             self._writes.wait()
-            added = self._client.add_secret_version(parent=self.secret_name(account), payload=payload, **self._stubborn)
+            added = self._client.add_secret_version(parent=self.secret_name(account), payload=payload, **self._adding)
         return _number(added.name)
 
     def destroy(self, account: Account, version: Version) -> None:
@@ -186,7 +187,7 @@ class TokenStore:
         try:
             with _translated(gcp.FailedPrecondition, gcp.NotFound):
                 self._writes.wait()
-                self._client.destroy_secret_version(name=self.version_name(account, version.number), **self._options)
+                self._client.destroy_secret_version(name=self.version_name(account, version.number), **self._writing)
         except (gcp.FailedPrecondition, gcp.NotFound):
             pass
 
@@ -207,7 +208,7 @@ class TokenStore:
             self._writes.wait()
             return _account(
                 self._client.update_secret(
-                    secret=secret, update_mask=FieldMask(paths=["labels", "annotations"]), **self._options
+                    secret=secret, update_mask=FieldMask(paths=["labels", "annotations"]), **self._writing
                 )
             )
 
@@ -236,7 +237,7 @@ class TokenStore:
         """Give the account as it is now."""
         with _translated():
             self._reads.wait()
-            return _account(self._client.get_secret(name=self.secret_name(account), **self._options))
+            return _account(self._client.get_secret(name=self.secret_name(account), **self._reading))
 
     # Names and calls
 
@@ -251,7 +252,8 @@ class TokenStore:
         return f"projects/{self._project}/secrets/{secret_id}"
 
 
-def _options(patience: float, *passing: type[gcp.GoogleAPICallError]) -> dict[str, Any]:
+def _options(patience: float, pace: Pace, *passing: type[gcp.GoogleAPICallError]) -> dict[str, Any]:
+    """Give a call's deadline and its repetitions, which keep to the pace too: no storm where a quota is used up."""
     return {
         "timeout": ConstantTimeout(CALL_TIMEOUT),  # type: ignore[no-untyped-call]
         "retry": Retry(
@@ -260,6 +262,7 @@ def _options(patience: float, *passing: type[gcp.GoogleAPICallError]) -> dict[st
             maximum=10.0,
             multiplier=2.0,
             timeout=patience,
+            on_error=lambda _: pace.wait(),
         ),
     }
 
