@@ -7,11 +7,8 @@ call it. What they do is in `token_keeper/`; what is heavy to load is loaded by 
 from __future__ import annotations
 
 import contextvars
-import gc
-import importlib
 import json
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +22,7 @@ from flask import Request, Response
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from token_keeper import clock, log, pages, sign_in
+from token_keeper import clock, loading, log, pages, sign_in
 from token_keeper.errors import (
     AccountNotAllowed,
     AppMisconfigured,
@@ -134,7 +131,7 @@ def _complete(request: Request, settings: OAuthSettings) -> Response:
         raise BadRequest("Threads sent no authorization code.")
     threads = _threads(settings.api_url)
     # The Secret Manager client takes a while to load: let it, while Threads is thinking.
-    threading.Thread(target=_load, args=("token_keeper.store",), daemon=True).start()
+    threading.Thread(target=_load_store, daemon=True).start()
     receipt = sign_in.sign_in(settings, threads, partial(_oauth_store, settings), code, clock.now)
     log.write(
         "INFO",
@@ -229,7 +226,7 @@ def _run(request: Request, renewing: bool) -> tuple[dict[str, Any], int]:
 
 @lru_cache(maxsize=1)
 def _threads(api_url: str, pool_size: int = 8) -> ThreadsClient:
-    _load("token_keeper.threads")
+    loading.load("token_keeper.threads")
     from token_keeper.threads import ThreadsClient
 
     return ThreadsClient(api_url, pool_size)
@@ -237,25 +234,14 @@ def _threads(api_url: str, pool_size: int = 8) -> ThreadsClient:
 
 @lru_cache(maxsize=1)
 def _store(project: str, emulator: str | None, patience: float) -> TokenStore:
-    _load("token_keeper.store")
+    _load_store()
     from token_keeper.store import TokenStore, connect
 
     return TokenStore(connect(emulator), project, patience)
 
 
-def _load(module: str) -> None:
-    """Import a large module with the garbage collector paused: it finds nothing there, and takes a fifth of the time.
-
-    What is loaded stays, so later collections need not look at it either.
-    """
-    if module in sys.modules:
-        return  # what is frozen is never collected: not what requests have made since
-    gc.disable()
-    try:
-        importlib.import_module(module)
-    finally:
-        gc.freeze()
-        gc.enable()
+def _load_store() -> None:
+    loading.load("token_keeper.store", on_demand=loading.SELDOM_USED)
 
 
 def _oauth_store(settings: OAuthSettings) -> TokenStore:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 ROOT = Path(__file__).parent.parent
 SOURCES = {
@@ -94,7 +97,7 @@ def test_imports_run_one_way() -> None:
 
 
 def test_errors_and_clock_stand_on_nothing() -> None:
-    for name in ("errors", "clock", "log", "pace"):
+    for name in ("errors", "clock", "log", "pace", "loading"):
         assert reached_from(f"token_keeper.{name}") == set()
 
 
@@ -202,3 +205,70 @@ with SecretManager(Clock()) as manager:
     os._exit(0)
 """
     assert run(code, GOOGLE_CLOUD_PROJECT="demo").splitlines()[-1] == "200 {'not_signed_in': 1}"
+
+
+METADATA_SERVER = """
+import json, os, sys, threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+class Metadata(BaseHTTPRequestHandler):
+    def do_GET(self):
+        account = {"email": "refresh@demo.iam.gserviceaccount.com", "scopes": []}
+        token = {"access_token": "ya29.of-the-service", "expires_in": 3600, "token_type": "Bearer"}
+        reply = json.dumps(token if "/token" in self.path else account) if "/instance/" in self.path else "demo"
+        self.send_response(200)
+        self.send_header("Metadata-Flavor", "Google")
+        self.send_header("Content-Type", "application/json" if reply.startswith("{") else "text/plain")
+        self.end_headers()
+        self.wfile.write(reply.encode())
+    def log_message(self, *_): pass
+
+server = ThreadingHTTPServer(("127.0.0.1", 0), Metadata)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+os.environ["GCE_METADATA_HOST"] = os.environ["GCE_METADATA_IP"] = f"127.0.0.1:{server.server_port}"
+"""
+
+
+def test_a_service_whose_tokens_come_from_the_metadata_server_loads_nothing_that_it_never_uses() -> None:
+    code = f"""
+{METADATA_SERVER}
+import main
+credentials = main._store("demo", None, 1.0)._client.transport._credentials
+from google.auth.transport.requests import Request
+credentials.refresh(Request())
+loaded = [name for name in ("cryptography", "google.protobuf.text_format") if name in sys.modules]
+print(credentials.token, type(credentials).__module__, loaded)
+"""
+    assert run(code, HOME="/nowhere") == "ya29.of-the-service google.auth.compute_engine.credentials []\n"
+
+
+def test_credentials_that_do_sign_still_can(tmp_path: Path) -> None:
+    """Whoever tries the functions with the key of a service account, or with one that stands in for another."""
+    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    key = rsa.generate_private_key(65537, 2048).private_bytes(*form).decode()
+    uri = "https://oauth2.googleapis.com/token"
+    account = {"type": "service_account", "client_email": "a@b", "token_uri": uri, "private_key": key}
+    (tmp_path / "key.json").write_text(json.dumps(account))
+    code = """
+import main, sys
+credentials = main._store("demo", None, 1.0)._client.transport._credentials
+from google.auth import crypt, jwt
+signed = jwt.encode(credentials.signer, {"aud": "x"})
+print(type(credentials).__name__, len(credentials.sign_bytes(b"x")), len(signed.split(b".")))
+"""
+    key_file = str(tmp_path / "key.json")
+    assert run(code, GOOGLE_APPLICATION_CREDENTIALS=key_file) == "Credentials 256 3\n"
+
+
+def test_what_is_loaded_on_demand_is_what_googles_package_still_has() -> None:
+    code = """
+import sys
+from token_keeper import loading
+loading.load("token_keeper.store", on_demand=loading.SELDOM_USED)
+loading.load("token_keeper.store", on_demand=loading.SELDOM_USED)
+from google.auth import crypt, iam, jwt
+print(crypt.RSASigner.__module__, issubclass(iam.Signer, crypt.Signer), jwt.Credentials.__module__)
+from google.cloud.secretmanager_v1.types import Secret
+print(str(Secret.pb(Secret(name="x"))).strip())
+"""
+    assert run(code) == 'google.auth.crypt.rsa True google.auth.jwt\nname: "x"\n'
