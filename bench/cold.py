@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 import statistics
 import sys
-from collections import Counter
 from urllib.parse import urlencode
 
 from bench.figures import Figure, median_ratio
 from bench.process import Request, Server, cold, function, uvicorn
-from bench.stand_ins import StandIns, delay_of
+from bench.stand_ins import StandIns
 from token_keeper import clock, sign_in
 from token_keeper.settings import OAuthSettings
 
@@ -41,39 +40,37 @@ def measure(both: StandIns, rounds: int = ROUNDS) -> list[Figure]:
     }
     for command, request in starts.values():  # once for the disk's cache and the .pyc files
         cold(command, both.environ, request)
-    took: dict[str, list[float]] = {name: [] for name in [*starts, "warm callback"]}
+    took: dict[str, list[float]] = {name: [] for name in starts}
+    whole: dict[str, list[float]] = {"cold callback": [], "warm callback": []}  # with what the remote calls take
     for number in range(rounds):
         print(f"\rcold start, round {number + 1} of {rounds}", end="", file=sys.stderr)
-        both.calls()
+        both.held()
         for name in random.sample(list(starts), len(starts)):
             command, request = starts[name]
-            with_delays = cold(command, both.environ, request)
-            took[name].append(with_delays - delay_of(both.calls()))
-        took["warm callback"].append(_warm_callback(both, starts["callback"][1]))
+            seconds = cold(command, both.environ, request)
+            took[name].append(seconds - both.held())
+            if name == "callback":
+                whole["cold callback"].append(seconds)
+        whole["warm callback"].append(_warm_callback(both, starts["callback"][1]))
     print(file=sys.stderr)
-    return _figures(took)
+    return _figures(took, whole)
 
 
 def _warm_callback(both: StandIns, request: Request) -> float:
-    """Give the seconds of a callback at an instance that has served one before, without the remote calls' delays."""
+    """Give the seconds of a callback at an instance that has served one before."""
     with Server(function("oauth"), both.environ) as server:
         server.ask(request)
-        both.calls()
-        return server.timed(request) - delay_of(both.calls())
+        return server.timed(request)
 
 
-def _figures(took: dict[str, list[float]]) -> list[Figure]:
+def _figures(took: dict[str, list[float]], whole: dict[str, list[float]]) -> list[Figure]:
     hello = took["hello"]
 
     def against_hello(name: str, label: str, at_most: float | None = None, note: str = "") -> Figure:
         return Figure(GROUP, label, median_ratio(took[name], hello), "x hello", at_most, note=note)
 
-    beyond = "without the remote calls' own delays"
-    # The delays come on both sides of the comparison of a cold callback with a warm one.
-    delays = delay_of(Counter({"/oauth/access_token": 1, "/access_token": 1, "/v1.0/me": 1, "/v1.0/debug_token": 1}))
-    delays += delay_of(Counter(["GetSecret", "AddSecretVersion", "UpdateSecret"]))
-    warm_and_start = [warm + delays + start for warm, start in zip(took["warm callback"], hello, strict=True)]
-    cold_callback = [value + delays for value in took["callback"]]
+    beyond = "without what the remote calls take, measured where they end"
+    warm_and_start = [warm + start for warm, start in zip(whole["warm callback"], hello, strict=True)]
     return [
         Figure(GROUP, "bare hello", 1, "x hello", note=f"{statistics.median(hello) * 1000:.0f} ms here"),
         against_hello("start page", "start page", 1.2),
@@ -82,10 +79,10 @@ def _figures(took: dict[str, list[float]]) -> list[Figure]:
         Figure(
             GROUP,
             "a whole callback",
-            median_ratio(cold_callback, warm_and_start),
+            median_ratio(whole["cold callback"], warm_and_start),
             "x (warm + hello)",
             1.1,
-            note="remote delays on both sides",
+            note="what the remote calls take is on both sides",
         ),
         against_hello("callback", "a whole callback", note=beyond),
         against_hello("refresh", "first refresh of one account", 2.0, note=beyond),

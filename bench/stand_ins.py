@@ -30,9 +30,10 @@ class StandIns:
         self._threads_calls = spawn.Array("q", len(threads_stand_in.CALLS), lock=False)
         self._store_calls = spawn.Array("q", len(store_stand_in.CALLS), lock=False)
         self._accounts, self._quota = spawn.Value("q", 1), spawn.Value("q", 0)
+        self._held = spawn.Value("d", 0), spawn.Value("d", 0)
         ports = spawn.Value("i", 0), spawn.Value("i", 0)
-        threads = (ports[0], THREADS_DELAY, self._threads_calls, certificate)
-        store = (ports[1], STORE_DELAY, self._store_calls, self._accounts, self._quota)
+        threads = (ports[0], THREADS_DELAY, self._threads_calls, self._held[0], certificate)
+        store = (ports[1], STORE_DELAY, self._store_calls, self._held[1], self._accounts, self._quota)
         self._processes = [
             spawn.Process(target=threads_stand_in.serve, args=threads, daemon=True),
             spawn.Process(target=store_stand_in.serve, args=store, daemon=True),
@@ -60,6 +61,7 @@ class StandIns:
         """Prepare a run: so many accounts, and so many reads and writes a minute (0: any number)."""
         self._accounts.value, self._quota.value = accounts, quota
         self.calls()
+        self.held()
 
     def calls(self) -> Counter[str]:
         """Give how many calls came, by name, since this was last asked."""
@@ -74,17 +76,18 @@ class StandIns:
                 counts[index] = 0
         return +counted
 
+    def held(self) -> float:
+        """Give the seconds for which the calls that came since this was last asked were waiting for their replies."""
+        seconds = 0.0
+        for held in self._held:
+            seconds += held.value
+            held.value = 0
+        return seconds
+
     def stop(self) -> None:
         for process in self._processes:
             process.kill()
             process.join()
-
-
-def delay_of(calls: Counter[str]) -> float:
-    """Add up the delays of these calls, in seconds, as if they were made one after another."""
-    return sum(
-        count * (THREADS_DELAY if name in threads_stand_in.CALLS else STORE_DELAY) for name, count in calls.items()
-    )
 
 
 @contextmanager

@@ -29,11 +29,12 @@ def serve(
     port: Synchronized[int],
     delay: float,
     calls: SynchronizedArray[int],
+    held: Synchronized[float],
     accounts: Synchronized[int],
     quota: Synchronized[int],
 ) -> None:
     """Serve until killed; say by `port` where. `quota` is of reads, and as many writes, a minute; 0 is none."""
-    asyncio.run(_StandIn(delay, calls, accounts, quota).serve(port))
+    asyncio.run(_StandIn(delay, calls, held, accounts, quota).serve(port))
 
 
 class _StandIn:
@@ -41,10 +42,11 @@ class _StandIn:
         self,
         delay: float,
         calls: SynchronizedArray[int],
+        held: Synchronized[float],
         accounts: Synchronized[int],
         quota: Synchronized[int],
     ) -> None:
-        self._delay, self._calls, self._accounts, self._quota = delay, calls, accounts, quota
+        self._delay, self._calls, self._held, self._accounts, self._quota = delay, calls, held, accounts, quota
         self._window, self._spent = 0, {"read": 0, "write": 0, "access": 0}
 
     async def serve(self, port: Synchronized[int]) -> None:
@@ -54,9 +56,10 @@ class _StandIn:
             "GetSecret": lambda request: _secret(people.number_of(request.name)),
             "UpdateSecret": lambda request: _secret(people.number_of(request.secret.name)),
             "ListSecretVersions": lambda request: _versions(request.parent),
+            "GetSecretVersion": lambda request: _version(*_parts(request.name)),
             "AccessSecretVersion": _payload,
             "AddSecretVersion": lambda request: _version(request.parent, 3),
-            "DestroySecretVersion": lambda request: _version(request.name.partition("/versions/")[0], 1),
+            "DestroySecretVersion": lambda request: _version(*_parts(request.name)),
         }
         handlers = {method: self._handler(method, act) for method, act in known.items()}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
@@ -66,10 +69,14 @@ class _StandIn:
 
     def _handler(self, method: str, act: Callable[[Any], Any]) -> grpc.RpcMethodHandler[Any, Any]:
         async def answer(request: Any, context: Any) -> Any:
+            begun = time.perf_counter()
             self._calls[CALLS.index(method)] += 1
             await asyncio.sleep(self._delay)
-            if self._spend(METHODS[method]):
-                return act(request)
+            allowed = self._spend(METHODS[method])
+            reply = act(request) if allowed else None
+            self._held.value += time.perf_counter() - begun
+            if allowed:
+                return reply
             self._calls[CALLS.index("refused")] += 1
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "The quota is exceeded for now.")
 
@@ -115,6 +122,11 @@ def _versions(secret: str) -> bytes:
 def _version(secret: str, number: int) -> bytes:
     made = datetime.now(UTC) - timedelta(days=2)
     return _bytes(types.SecretVersion(name=f"{secret}/versions/{number}", create_time=made, state=_State.ENABLED))
+
+
+def _parts(version: str) -> tuple[str, int]:
+    secret, _, number = version.partition("/versions/")
+    return secret, int(number)
 
 
 def _payload(request: Any) -> bytes:

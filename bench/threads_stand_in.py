@@ -10,6 +10,7 @@ import json
 import re
 import ssl
 import time
+from collections.abc import Callable
 from multiprocessing.sharedctypes import Synchronized, SynchronizedArray
 from pathlib import Path
 from typing import Any
@@ -21,16 +22,22 @@ CALLS = ("/oauth/access_token", "/access_token", "/refresh_access_token", "/v1.0
 LIFETIME = 60 * 86400
 
 
-def serve(port: Synchronized[int], delay: float, calls: SynchronizedArray[int], certificate: Path) -> None:
+def serve(
+    port: Synchronized[int],
+    delay: float,
+    calls: SynchronizedArray[int],
+    held: Synchronized[float],
+    certificate: Path,
+) -> None:
     """Serve until killed; say by `port` where."""
-    asyncio.run(_serve(port, delay, calls, certificate))
+    asyncio.run(_serve(port, certificate, lambda: _Connection(delay, calls, held)))
 
 
-async def _serve(port: Synchronized[int], delay: float, calls: SynchronizedArray[int], certificate: Path) -> None:
+async def _serve(port: Synchronized[int], certificate: Path, connection: Callable[[], _Connection]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: _Connection(delay, calls), "127.0.0.1", 0, ssl=context, backlog=512)
+    server = await loop.create_server(connection, "127.0.0.1", 0, ssl=context, backlog=512)
     port.value = server.sockets[0].getsockname()[1]
     await server.serve_forever()
 
@@ -38,8 +45,8 @@ async def _serve(port: Synchronized[int], delay: float, calls: SynchronizedArray
 class _Connection(asyncio.Protocol):
     """One kept-alive connection. A request is taken to come whole, with its body if it has one."""
 
-    def __init__(self, delay: float, calls: SynchronizedArray[int]) -> None:
-        self._delay, self._calls = delay, calls
+    def __init__(self, delay: float, calls: SynchronizedArray[int], held: Synchronized[float]) -> None:
+        self._delay, self._calls, self._held = delay, calls, held
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -47,6 +54,7 @@ class _Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        begun = time.perf_counter()
         self._received += data
         head, blank, body = self._received.partition(b"\r\n\r\n")
         length = re.search(rb"(?i)\r\ncontent-length: *([0-9]+)", head)
@@ -57,7 +65,11 @@ class _Connection(asyncio.Protocol):
         self._calls[CALLS.index(url.path)] += 1
         reply = json.dumps(_reply(url.path, parse_qs(url.query))).encode()
         answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(reply) + reply
-        asyncio.get_running_loop().call_later(self._delay, self._transport.write, answer)
+        asyncio.get_running_loop().call_later(self._delay, self._answer, answer, begun)
+
+    def _answer(self, answer: bytes, begun: float) -> None:
+        self._held.value += time.perf_counter() - begun
+        self._transport.write(answer)
 
 
 def _reply(path: str, query: dict[str, list[str]]) -> dict[str, Any]:

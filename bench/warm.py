@@ -7,7 +7,7 @@ import statistics
 from bench.cold import callback
 from bench.figures import Figure
 from bench.process import Request, Server, function
-from bench.stand_ins import StandIns, delay_of
+from bench.stand_ins import StandIns
 
 GROUP = "Warm"
 ROUNDS = 15
@@ -32,10 +32,10 @@ def measure(both: StandIns) -> list[Figure]:
         }
         for name, (server, request) in remote.items():
             server.ask(request)
-            both.calls()
+            both.held()
             ratios = []
             for _ in range(ROUNDS):
                 seconds = server.timed(request)
-                ratios.append(seconds / delay_of(both.calls()))
+                ratios.append(seconds / both.held())
             figures.append(Figure(GROUP, name, statistics.median(ratios), "x the remote calls' own delays"))
     return figures
