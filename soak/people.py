@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 CALLBACK = "https://keeper.example/callback"
 STRANGER = "zz.stranger"
+LAST_DAYS = timedelta(days=6)
 _LABELS = {"managed-by": "threads-token-keeper", "team": "social"}
 _MARKS = {"owner": "somebody@example.com"}
 Doing = tuple[str, Callable[[], None]]
@@ -58,11 +59,17 @@ class People:
         self._mend_pastes()
         doings: list[Doing] = []
         for secret, person in self._model.accounts.items():
-            if self.told.get(secret) in ("sign_in_again", "not_signed_in") and self._rng.random() < 0.15:
+            told = self.told.get(secret) in ("sign_in_again", "not_signed_in")
+            if told and (self._rng.random() < 0.15 or self._in_its_last_days(secret)):
                 doings.append(("sign_in", self._sign_in(secret, person)))
             elif self._rng.random() < 0.02:
                 doings += self._something(secret, person)
         return doings
+
+    def _in_its_last_days(self, secret: str) -> bool:
+        """Tell whether it is high time: who is told to sign in does so before the token's own end, if not at once."""
+        life = self._model.life_left(secret)
+        return life is not None and life < LAST_DAYS
 
     def _something(self, secret: str, person: Person) -> list[Doing]:
         rng = self._rng

@@ -100,8 +100,9 @@ class Weather:
             )
         )
         self.outage = Outage(side, call, trouble, now + timedelta(days=days))
-        # It may end two days before the oldest token does: one undisturbed run must be had, or nobody could.
-        self._calm_until = self.outage.ends + timedelta(days=2)
+        # It may end two days before the oldest token does, or six before that of a person who must come: undisturbed
+        # runs must be had, or nobody could.
+        self._calm_until = self.outage.ends + timedelta(days=5)
         self.counted["outages"] += 1
         return timedelta(days=days) if call in (None, "refresh", "AccessSecretVersion") else timedelta()
 

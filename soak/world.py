@@ -42,6 +42,9 @@ PUBLIC_URL = "https://keeper.example"
 PROJECT = "demo"
 ROUND_TRIP = timedelta(milliseconds=25)
 FINE = ("refreshed", "too_young")
+# What an outage leaves of a token's life. A private profile's grant may end meanwhile: then no refresh helps, and its
+# owner must first be told, by one run, and come, on another day.
+TO_BE_REFRESHED, TO_BE_SIGNED_IN = timedelta(days=2, hours=12), timedelta(days=6)
 
 
 @dataclass
@@ -131,8 +134,12 @@ class World:
             self.alone(Process("look"), self.look)
 
     def _begin_outage(self) -> None:
-        lives = [life for secret in self.model.accounts if (life := self.model.life_left(secret))]
-        room = min(lives, default=timedelta()) - timedelta(days=2, hours=12)
+        rooms = [
+            life - (TO_BE_SIGNED_IN if person.private else TO_BE_REFRESHED)
+            for secret, person in self.model.accounts.items()
+            if (life := self.model.life_left(secret))
+        ]
+        room = min(rooms, default=timedelta())
         if room > timedelta(hours=4):
             lasts = self.weather.begin_outage(self.clock.now(), room)
             self.report.longest_outage = max(self.report.longest_outage, lasts / timedelta(days=1))
