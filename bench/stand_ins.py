@@ -105,6 +105,7 @@ def _certificate(folder: Path) -> Path:
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     openssl += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    openssl += ["-addext", "keyUsage=critical,digitalSignature,keyCertSign"]
     subprocess.run([*openssl, "-keyout", key, "-out", certificate], check=True, capture_output=True)
     package = folder / "certifi"
     package.mkdir()

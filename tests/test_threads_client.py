@@ -604,6 +604,7 @@ class Authority:
         certificate = (
             _certificate(host, key, self.certificate.subject)
             .add_extension(x509.SubjectAlternativeName([name]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
             .sign(self.key, hashes.SHA256())
         )
         file = folder / f"{host}.pem"
@@ -620,6 +621,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     certificate = (
         _certificate("Nobody knows", key, itself)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(_MAY_SIGN_CERTIFICATES, critical=True)
         .sign(key, hashes.SHA256())
     )
     path = tmp_path_factory.mktemp("authority") / "ca.pem"
@@ -627,7 +629,14 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(path, key, certificate)
 
 
+_PURPOSES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+_MAY_SIGN_CERTIFICATES = x509.KeyUsage(
+    **dict.fromkeys(_PURPOSES, False), key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False
+)
+
+
 def _certificate(name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Name) -> x509.CertificateBuilder:
+    """Begin a certificate that is whole by RFC 5280, as Python 3.13 and later want it."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -637,6 +646,7 @@ def _certificate(name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Name) 
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
     )
 
 
