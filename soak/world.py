@@ -45,6 +45,8 @@ FINE = ("refreshed", "too_young")
 # What an outage leaves of a token's life. A private profile's grant may end meanwhile: then no refresh helps, and its
 # owner must first be told, by one run, and come, on another day.
 TO_BE_REFRESHED, TO_BE_SIGNED_IN = timedelta(days=2, hours=12), timedelta(days=6)
+# In how many runs all must once be well. Any of them may be the one that tells another private profile to sign in.
+QUIET_RUNS = 10
 
 
 @dataclass
@@ -149,7 +151,7 @@ class World:
         self.weather.quiet = True
         self.manager.quota = None
         self.people.come_home()
-        for round_ in range(5):
+        for round_ in range(QUIET_RUNS):
             self.clock.forward(timedelta(hours=self.refresh_after + 1))
             self.alone(Process("refresh"), self._post(0))
             self.people.obey()
