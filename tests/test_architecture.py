@@ -242,13 +242,18 @@ print(credentials.token, type(credentials).__module__, loaded)
     assert run(code, HOME="/nowhere") == "ya29.of-the-service google.auth.compute_engine.credentials []\n"
 
 
-def test_credentials_that_do_sign_still_can(tmp_path: Path) -> None:
-    """Whoever tries the functions with the key of a service account, or with one that stands in for another."""
+@pytest.fixture
+def key_file(tmp_path: Path) -> str:
+    """The key of a service account, with which some try the functions on their own machine."""
     form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     key = rsa.generate_private_key(65537, 2048).private_bytes(*form).decode()
-    uri = "https://oauth2.googleapis.com/token"
+    uri = "http://127.0.0.1:9/token"
     account = {"type": "service_account", "client_email": "a@b", "token_uri": uri, "private_key": key}
     (tmp_path / "key.json").write_text(json.dumps(account))
+    return str(tmp_path / "key.json")
+
+
+def test_credentials_that_do_sign_still_can(key_file: str) -> None:
     code = """
 import main, sys
 credentials = main._store("demo", None, 1.0)._client.transport._credentials
@@ -256,8 +261,26 @@ from google.auth import crypt, jwt
 signed = jwt.encode(credentials.signer, {"aud": "x"})
 print(type(credentials).__name__, len(credentials.sign_bytes(b"x")), len(signed.split(b".")))
 """
-    key_file = str(tmp_path / "key.json")
     assert run(code, GOOGLE_APPLICATION_CREDENTIALS=key_file) == "Credentials 256 3\n"
+
+
+def test_eight_first_requests_at_once_find_credentials_that_sign(key_file: str) -> None:
+    code = """
+import sys, threading, types
+from concurrent.futures import ThreadPoolExecutor
+import main
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8)
+def first(_):
+    together.wait()
+    return type(main._store("demo", None, 1.0)._client.transport._credentials).__name__
+with ThreadPoolExecutor(8) as pool:
+    print(*pool.map(first, range(8)))
+print([name for name in main.loading.SELDOM_USED if type(sys.modules[name]) is not types.ModuleType])
+"""
+    found, postponed = run(code, GOOGLE_APPLICATION_CREDENTIALS=key_file).splitlines()
+    assert found.split() == ["Credentials"] * 8
+    assert postponed == "[]"
 
 
 def test_what_is_loaded_on_demand_is_what_googles_package_still_has() -> None:
@@ -272,3 +295,15 @@ from google.cloud.secretmanager_v1.types import Secret
 print(str(Secret.pb(Secret(name="x"))).strip())
 """
     assert run(code) == 'google.auth.crypt.rsa True google.auth.jwt\nname: "x"\n'
+
+
+def test_what_cannot_be_loaded_leaves_the_garbage_collector_as_it_was() -> None:
+    code = """
+import gc
+from token_keeper import loading
+try:
+    loading.load("token_keeper.nowhere", on_demand=["google.nowhere", "nowhere.either"])
+except ModuleNotFoundError as error:
+    print(error.name, gc.isenabled(), gc.get_freeze_count())
+"""
+    assert run(code) == "token_keeper.nowhere True 0\n"

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 
 SELDOM_USED = (
     # Google's credentials can sign with a private key, by a large cryptographic library. A service that is given its
-    # tokens by the metadata server has no such key; credentials that have one load these when they use it.
+    # tokens by the metadata server has no such key; credentials that may have one load these at once.
     "google.auth.crypt",
     "google.auth.iam",
     "google.auth.jwt",
@@ -23,6 +23,7 @@ SELDOM_USED = (
 )
 
 _lock = threading.Lock()
+_postponed: list[str] = []
 
 
 def load(module: str, on_demand: Iterable[str] = ()) -> None:
@@ -39,9 +40,18 @@ def load(module: str, on_demand: Iterable[str] = ()) -> None:
             for name in on_demand:
                 _postpone(name)
             importlib.import_module(module)
-        finally:
             gc.freeze()
+        finally:
             gc.enable()
+
+
+def load_postponed() -> None:
+    """Run now what was to be run on demand, where several threads might be the first to use it.
+
+    Python 3.11 lets the second of them see a module that is half run. Source: CPython, issue 114763.
+    """
+    for name in _postponed:
+        vars(sys.modules[name])
 
 
 def _postpone(name: str) -> None:
@@ -50,8 +60,13 @@ def _postpone(name: str) -> None:
     Source: Python, `importlib`: "Implementing lazy imports". Beyond that, the package is given its attribute, for
     without it `from package import name` would run the module.
     """
-    spec = importlib.util.find_spec(name)
-    if name in sys.modules or spec is None or spec.loader is None:
+    if name in sys.modules:
+        return
+    try:
+        spec = importlib.util.find_spec(name)
+    except ModuleNotFoundError:  # nor is its package there
+        return
+    if spec is None or spec.loader is None:
         return
     spec.loader = importlib.util.LazyLoader(spec.loader)
     module = importlib.util.module_from_spec(spec)
@@ -59,3 +74,4 @@ def _postpone(name: str) -> None:
     spec.loader.exec_module(module)
     package, _, attribute = name.rpartition(".")
     setattr(sys.modules[package], attribute, module)
+    _postponed.append(name)
