@@ -189,6 +189,17 @@ print(codes, loaded, file=sys.__stdout__)
     assert last == "[200, 302, 404, 400, 400, 400, 400, 400, 400, 400] []"
 
 
+def test_an_instance_of_refresh_has_loaded_googles_client_before_its_server_forks_but_connected_to_nothing() -> None:
+    code = f"""
+import sys
+from functions_framework import create_app
+create_app("refresh", {str(ROOT / "main.py")!r})
+import main, threading
+print("google.cloud.secretmanager_v1" in sys.modules, threading.active_count(), main._store.cache_info().currsize)
+"""
+    assert run(code).splitlines()[-1] == "True 1 0"
+
+
 def test_refresh_starts_and_runs_without_any_sign_in_setting() -> None:
     code = f"""
 import os, sys

@@ -66,7 +66,7 @@ def _postpone(name: str) -> None:
         spec = importlib.util.find_spec(name)
     except ModuleNotFoundError:  # nor is its package there
         return
-    if spec is None or spec.loader is None:
+    if spec is None or spec.loader is None or name in sys.modules:  # by now, because its package is run by the finding
         return
     spec.loader = importlib.util.LazyLoader(spec.loader)
     module = importlib.util.module_from_spec(spec)
