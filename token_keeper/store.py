@@ -49,7 +49,8 @@ from token_keeper.pace import Pace
 
 CALL_TIMEOUT = 10.0  # seconds, of one attempt
 QUOTA_PER_MINUTE = 600  # reads, and as many writes, of one project
-_BURST = 30
+_BURST = 12  # calls that need not wait
+_LEFT_TO_OTHERS = 12  # calls a minute, for people who sign in meanwhile
 _PASSING = (
     gcp.ServiceUnavailable,
     gcp.DeadlineExceeded,
@@ -102,7 +103,7 @@ class TokenStore:
 
     def __init__(self, client: SecretManagerServiceClient, project: str, patience: float) -> None:
         self._client, self._project = client, project
-        rate = (QUOTA_PER_MINUTE - _BURST) / 60
+        rate = (QUOTA_PER_MINUTE - _BURST - _LEFT_TO_OTHERS) / 60
         self._reads, self._writes = Pace(rate, _BURST), Pace(rate, _BURST)
         self._reading = _options(patience, self._reads, *_PASSING)
         self._writing = _options(patience, self._writes, *_PASSING)
