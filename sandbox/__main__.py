@@ -207,20 +207,17 @@ def welcome(at: Mapping[str, str], allowed: str, real: bool) -> str:
     options = "" if port == str(PORTS["SECRET_MANAGER_PORT"]) else f" --secret-manager 127.0.0.1:{port}"
     accounts = f".venv/bin/python -m sandbox.accounts{options}"
     name = allowed.split(",")[0] or "NAME"
-    lines = [
-        "",
-        f"  1. Sign in        {at['oauth']}/",
-        f"  2. See it kept    {accounts} token {name}",
-        f"  3. Refresh        curl -X POST {at['refresh']}/",
-        f"  4. Status page    {at['refresh']}/",
+    steps = [
+        f"Sign in        {at['oauth']}/",
+        f"See it kept    {accounts} token {name}",
+        *([] if real else ["Move the time  .venv/bin/python -m sandbox.clock 30d"]),
+        f"Refresh        curl -X POST {at['refresh']}/",
+        f"Status page    {at['refresh']}/",
+        *([] if real else [f"Make trouble   {at['threads']}/sandbox"]),
     ]
+    lines = ["", *(f"  {number}. {step}" for number, step in enumerate(steps, start=1))]
     if real:
         lines += ["", "  This is the real Threads. Secret Manager is local: what it keeps is in .sandbox/real/."]
-    else:
-        lines += [
-            "  5. Move the time  .venv/bin/python -m sandbox.clock 30d",
-            f"  6. Make trouble   {at['threads']}/sandbox",
-        ]
     if not allowed:
         lines += ["", "  No account is allowed yet: THREADS_USERNAMES=your.name in .env, then start again."]
     else:
