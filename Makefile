@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint soak fuzz bench lock clean
+.PHONY: run test lint soak fuzz bench bench-cold bench-warm bench-calls bench-accounts bench-memory lock clean
 
 run: .venv/run.stamp  ## A local Threads, a local Secret Manager and both functions, until Ctrl-C.
 	@exec $(BIN)/python -m sandbox
@@ -31,6 +31,9 @@ fuzz: .venv/fuzz.stamp  ## Throw coverage-guided nonsense at all that is parsed,
 
 bench: .venv/bench.stamp  ## Measure everything, a quarter of an hour; writes bench/RESULTS.md and bench/results.svg.
 	@$(BIN)/python -m bench
+
+bench-cold bench-warm bench-calls bench-accounts bench-memory: bench-%: .venv/bench.stamp  ## Measure one group of it, printed.
+	@$(BIN)/python -m bench $*
 
 clean:  ## Forget the environment and what `make run` kept.
 	@rm -rf .venv .sandbox

@@ -1,5 +1,5 @@
 """python -m bench               # everything, about a quarter of an hour; writes bench/RESULTS.md and results.svg
-python -m bench cold calls    # these alone, printed: cold, warm, calls, accounts, memory
+python -m bench cold calls    # these alone, printed: cold, warm, calls, accounts, memory; also `make bench-cold` …
 """
 
 from __future__ import annotations
@@ -24,9 +24,14 @@ SELECTIONS: dict[str, Callable[[StandIns], list[Figure]]] = {
 HERE = Path(__file__).parent
 HEAD = """# What was measured
 
-One run of `make bench`, on Python {python}. Ratios from one run can be compared across machines, milliseconds cannot;
-under a tenth is noise. Threads and Secret Manager are local stand-ins in processes of their own, 150 ms and 50 ms away:
-Threads over TLS, Secret Manager over plaintext gRPC. Each group can be had again: `python -m bench {names}`.
+One run of `make bench` on a quiet machine with Python {python}. Ratios from one run can be compared across machines,
+milliseconds cannot. Under a tenth is noise, and a busy machine may miss a target that is near.
+
+Threads and Secret Manager are local stand-ins in processes of their own, 150 ms and 50 ms away: Threads over TLS,
+Secret Manager over plaintext gRPC. What Google's credentials and TLS to Secret Manager add to a cold start is not in.
+"Beyond the remote calls" is without the time in which a stand-in held a reply back; loading that overlaps it is free.
+
+Each group can be had again: {commands}. They need Linux and `openssl`.
 
 """
 
@@ -40,7 +45,9 @@ def main() -> int:
         figures = [figure for name in chosen for figure in SELECTIONS[name](both)]
     print(table(figures))
     if not sys.argv[1:]:
-        head = HEAD.format(python=platform.python_version(), names=" | ".join(SELECTIONS))
+        head = HEAD.format(
+            python=platform.python_version(), commands=", ".join(f"`make bench-{name}`" for name in SELECTIONS)
+        )
         (HERE / "RESULTS.md").write_text(head + table(figures))
         (HERE / "results.svg").write_text(plot(figures))
     return 0

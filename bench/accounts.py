@@ -65,7 +65,14 @@ def measure(both: StandIns) -> list[Figure]:
         note = f"{written(free.per_minute)} a minute; {1000 * free.cpu / accounts:.1f} ms of CPU each, start included"
         target = 25 if accounts == 1_000 else None
         figures.append(
-            Figure(GROUP, f"{accounts:,} accounts, no quota", times, "x sequential", at_least=target, note=note)
+            Figure(
+                GROUP,
+                f"{accounts:,} account{'s' if accounts > 1 else ''}, no quota",
+                times,
+                "x sequential",
+                at_least=target,
+                note=note,
+            )
         )
     bound = run(both, 1_000, quota=QUOTA)
     share = 100 * bound.per_minute / (QUOTA / WRITES)

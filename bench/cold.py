@@ -69,7 +69,7 @@ def _figures(took: dict[str, list[float]], whole: dict[str, list[float]]) -> lis
     def against_hello(name: str, label: str, at_most: float | None = None, note: str = "") -> Figure:
         return Figure(GROUP, label, median_ratio(took[name], hello), "x hello", at_most, note=note)
 
-    beyond = "without what the remote calls take, measured where they end"
+    beyond = "beyond the remote calls"
     warm_and_start = [warm + start for warm, start in zip(whole["warm callback"], hello, strict=True)]
     return [
         Figure(GROUP, "bare hello", 1, "x hello", note=f"{statistics.median(hello) * 1000:.0f} ms here"),
@@ -78,11 +78,11 @@ def _figures(took: dict[str, list[float]], whole: dict[str, list[float]]) -> lis
         against_hello("refused callback", "a refused callback"),
         Figure(
             GROUP,
-            "a whole callback",
+            "a whole callback, against a warm one",
             median_ratio(whole["cold callback"], warm_and_start),
             "x (warm + hello)",
             1.1,
-            note="what the remote calls take is on both sides",
+            note="the remote calls are on both sides",
         ),
         against_hello("callback", "a whole callback", note=beyond),
         against_hello("refresh", "first refresh of one account", 2.0, note=beyond),

@@ -49,7 +49,7 @@ def _panel(title: str, figures: Sequence[Figure], top: int) -> tuple[list[str], 
 
 def _bar(figure: Figure, scale: float, y: int) -> list[str]:
     label, middle = escape(figure.name.replace("`", "")), y + BAR - 5
-    ours = not ("hello" in figure.name or "FastAPI" in figure.name)
+    ours = not figure.name.startswith(("bare hello", "FastAPI"))
     length, target = figure.value * scale, figure.at_most or figure.at_least or 0.0
     parts = [
         f'<text x="{LABELS - 8}" y="{middle}" text-anchor="end">{label}</text>',
