@@ -241,11 +241,14 @@ def _store(project: str, emulator: str | None, patience: float) -> TokenStore:
 
 
 def _load_store() -> None:
-    loading.load("token_keeper.store", on_demand=loading.SELDOM_USED)
+    # Elsewhere the credentials may be a key, and Python 3.11 cannot have two threads be the first to use what is lazy.
+    keyless = os.environ.keys() & {"K_SERVICE", "SECRET_MANAGER_EMULATOR_HOST"}
+    key = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
+    loading.load("token_keeper.store", on_demand=loading.SELDOM_USED if keyless and not key else ())
 
 
 if os.environ.get("FUNCTION_TARGET") == "refresh":
-    _load_store()  # every run needs it, and it costs less before the server forks: its pages are then not copied
+    _load_store()  # every run needs it, and what is loaded before the server forks is shared rather than copied
 
 
 def _oauth_store(settings: OAuthSettings) -> TokenStore:

@@ -1,4 +1,4 @@
-"""Loading what is large: in the request that needs it, and of it what is used.
+"""Loading what is large: when it is needed, and of it what is used.
 
 A first refresh spends more of its own time on importing the Secret Manager client than on anything else.
 """
@@ -13,8 +13,8 @@ import threading
 from collections.abc import Iterable
 
 SELDOM_USED = (
-    # Google's credentials can sign with a private key, by a large cryptographic library. A service that is given its
-    # tokens by the metadata server has no such key; credentials that may have one load these at once.
+    # Google's credentials can sign with a private key, by a large cryptographic library. On Cloud Run there is no key:
+    # the metadata server gives the tokens.
     "google.auth.crypt",
     "google.auth.iam",
     "google.auth.jwt",
@@ -23,7 +23,6 @@ SELDOM_USED = (
 )
 
 _lock = threading.Lock()
-_postponed: list[str] = []
 
 
 def load(module: str, on_demand: Iterable[str] = ()) -> None:
@@ -43,15 +42,6 @@ def load(module: str, on_demand: Iterable[str] = ()) -> None:
             gc.freeze()
         finally:
             gc.enable()
-
-
-def load_postponed() -> None:
-    """Run now what was to be run on demand, where several threads might be the first to use it.
-
-    Python 3.11 lets the second of them see a module that is half run. Source: CPython, issue 114763.
-    """
-    for name in _postponed:
-        vars(sys.modules[name])
 
 
 def _postpone(name: str) -> None:
@@ -74,4 +64,3 @@ def _postpone(name: str) -> None:
     spec.loader.exec_module(module)
     package, _, attribute = name.rpartition(".")
     setattr(sys.modules[package], attribute, module)
-    _postponed.append(name)

@@ -11,23 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from threading import Lock
 from typing import Any
 
-import google.auth
 import google_crc32c
 import grpc
 from google.api_core import exceptions as gcp
 from google.api_core.retry import Retry
 from google.api_core.timeout import ConstantTimeout
-from google.auth.credentials import Credentials
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 from google.cloud.secretmanager_v1.types import Secret, SecretPayload, SecretVersion
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from token_keeper import loading
 from token_keeper.account import (
     KEEPER,
     MANAGED_BY,
@@ -50,7 +46,7 @@ from token_keeper.pace import Pace
 CALL_TIMEOUT = 10.0  # seconds, of one attempt
 QUOTA_PER_MINUTE = 600  # reads, and as many writes, of one project
 _BURST = 12  # calls that need not wait
-_LEFT_TO_OTHERS = 12  # calls a minute, for people who sign in meanwhile
+_LEFT_TO_OTHERS = 6  # calls a minute, for people who sign in meanwhile
 _PASSING = (
     gcp.ServiceUnavailable,
     gcp.DeadlineExceeded,
@@ -61,7 +57,6 @@ _PASSING = (
     gcp.Cancelled,
 )
 _PAGE_SIZE = 500
-_finding = Lock()  # of credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +71,11 @@ def connect(emulator: str | None) -> SecretManagerServiceClient:
     """Make the official client: Google's endpoint and credentials, or a plaintext emulator at `host:port`."""
     if emulator is None:
         try:
-            return SecretManagerServiceClient(credentials=_credentials())
+            return SecretManagerServiceClient()
         except GoogleAuthError:
             raise StoreRefused("There are no Google credentials here.") from None
     channel = grpc.insecure_channel(emulator, [("grpc.enable_http_proxy", 0)])  # it is on this machine
     return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
-
-
-def _credentials() -> Credentials:
-    """Find the credentials of this place; those that may have to sign bring at once what they sign with."""
-    from google.auth import compute_engine
-
-    with _finding:
-        credentials, _ = google.auth.default(default_scopes=SecretManagerServiceGrpcTransport.AUTH_SCOPES)
-        if not isinstance(credentials, compute_engine.Credentials):
-            loading.load_postponed()
-        return credentials
 
 
 class TokenStore:
@@ -206,7 +190,7 @@ class TokenStore:
                 self._writes.wait()
                 self._client.destroy_secret_version(name=self.version_name(account, version.number), **self._writing)
         except (gcp.FailedPrecondition, gcp.NotFound):
-            loading.load_postponed()
+            pass
 
     # Labels and annotations
 
