@@ -47,7 +47,7 @@ class _StandIn:
         quota: Synchronized[int],
     ) -> None:
         self._delay, self._calls, self._held, self._accounts, self._quota = delay, calls, held, accounts, quota
-        self._window, self._spent = 0, {"read": 0, "write": 0, "access": 0}
+        self._window, self._spent = 0, {"read": 0, "write": 0}
 
     async def serve(self, port: Synchronized[int]) -> None:
         server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
@@ -85,11 +85,13 @@ class _StandIn:
 
     def _spend(self, kind: str) -> bool:
         """Count a call in this minute's window; tell whether the quota still allows it."""
+        if kind == "access" or not self._quota.value:
+            return True
         window = int(time.monotonic() // 60)
         if window != self._window:
             self._window, self._spent = window, dict.fromkeys(self._spent, 0)
         self._spent[kind] += 1
-        return kind == "access" or not self._quota.value or self._spent[kind] <= self._quota.value
+        return self._spent[kind] <= self._quota.value
 
     def _list(self, request: Any) -> bytes:
         first = int(request.page_token or 0)
