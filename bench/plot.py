@@ -10,7 +10,7 @@ from bench.figures import Figure, written
 WIDTH, LABELS, BAR, GAP = 820, 310, 18, 8
 OURS, OTHERS, LIMIT = "#0b7285", "#868e96", "#e8590c"
 PANELS = {
-    "Cold start": ("Process start to first useful answer, x a bare hello function", "x hello"),
+    "Cold start": ("Process start to first useful answer, beyond the remote calls, x a bare hello function", "x hello"),
     "Many accounts": ("Refreshing many accounts at once, x one after another", "x sequential"),
     "Memory and CPU": ("Memory of the whole container, MiB", "MiB"),
 }
@@ -29,7 +29,7 @@ def plot(figures: Sequence[Figure]) -> str:
         if shown:
             panel, y = _panel(title, shown, y)
             parts += panel
-    parts.append(f'<text x="10" y="{y + 8}">A line across a bar is the target.</text>')
+    parts.append(f'<text x="10" y="{y + 8}">A line is the target.</text>')
     y += 20
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" width="{WIDTH}" height="{y}" role="img">'
     name = "<title>Cold starts, many accounts and memory, as in RESULTS.md</title>"
