@@ -1,6 +1,6 @@
 """`refresh` without the quota that its client keeps to, for runs that look for the limits of everything else.
 
-A source file for functions-framework, in the place of main.py. Everything is loaded when main.py would load it.
+A source file for functions-framework, in the place of main.py. What is large is loaded when main.py would load it.
 """
 
 from __future__ import annotations

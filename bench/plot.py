@@ -21,7 +21,7 @@ STYLE = (
 
 
 def plot(figures: Sequence[Figure]) -> str:
-    """Draw a panel of bars for each group that has figures of the panel's unit; a target is a line across its bar."""
+    """Draw a panel of bars for each group that has figures of the panel's unit; a target is a line."""
     parts: list[str] = []
     y = 10
     for group, (title, unit) in PANELS.items():

@@ -84,7 +84,7 @@ class _StandIn:
         return grpc.unary_unary_rpc_method_handler(answer, request_type.FromString, lambda reply: reply)
 
     def _spend(self, kind: str) -> bool:
-        """Count a call in this minute's window; tell whether the quota still allows it."""
+        """Count a call that has a quota in this minute's window; tell whether it is still allowed."""
         if kind == "access" or not self._quota.value:
             return True
         window = int(time.monotonic() // 60)
