@@ -1,8 +1,9 @@
 # Two commands: `make run` tries the keeper on this machine, `make test` runs every check. Each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
+BENCHES := $(addprefix bench-,cold warm calls accounts memory)
 
-.PHONY: run test lint soak fuzz bench bench-cold bench-warm bench-calls bench-accounts bench-memory lock clean
+.PHONY: run test lint soak fuzz bench $(BENCHES) lock clean
 
 run: .venv/run.stamp  ## A local Threads, a local Secret Manager and both functions, until Ctrl-C.
 	@exec $(BIN)/python -m sandbox
@@ -32,7 +33,7 @@ fuzz: .venv/fuzz.stamp  ## Throw coverage-guided nonsense at all that is parsed,
 bench: .venv/bench.stamp  ## Measure everything, a quarter of an hour; writes bench/RESULTS.md and bench/results.svg.
 	@$(BIN)/python -m bench
 
-bench-cold bench-warm bench-calls bench-accounts bench-memory: bench-%: .venv/bench.stamp  ## Measure one group of it, printed.
+$(BENCHES): bench-%: .venv/bench.stamp  ## Measure one group of it, printed.
 	@$(BIN)/python -m bench $*
 
 clean:  ## Forget the environment and what `make run` kept, but for the tokens of the real Threads.

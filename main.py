@@ -241,10 +241,7 @@ def _store(project: str, emulator: str | None, patience: float) -> TokenStore:
 
 
 def _load_store() -> None:
-    # Elsewhere the credentials may be a key, and not every Python lets two threads be the first to use what is lazy.
-    keyless = os.environ.keys() & {"K_SERVICE", "SECRET_MANAGER_EMULATOR_HOST"}
-    key = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
-    loading.load("token_keeper.store", on_demand=loading.SELDOM_USED if keyless and not key else ())
+    loading.load("token_keeper.store", on_demand=loading.seldom_used(os.environ))
 
 
 if os.environ.get("FUNCTION_TARGET") == "refresh":

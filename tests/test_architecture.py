@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -191,10 +192,10 @@ print(codes, loaded, file=sys.__stdout__)
 
 def test_an_instance_of_refresh_has_loaded_googles_client_before_its_server_forks_but_connected_to_nothing() -> None:
     code = f"""
-import sys
+import sys, threading
 from functions_framework import create_app
 create_app("refresh", {str(ROOT / "main.py")!r})
-import main, threading
+import main
 print("google.cloud.secretmanager_v1" in sys.modules, threading.active_count(), main._store.cache_info().currsize)
 """
     assert run(code).splitlines()[-1] == "True 1 0"
@@ -250,10 +251,8 @@ credentials.refresh(Request())
 loaded = [name for name in ("cryptography", "google.protobuf.text_format") if name in sys.modules]
 print(credentials.token, type(credentials).__module__, loaded)
 """
-    assert (
-        run(code, HOME="/nowhere", K_SERVICE="refresh")
-        == "ya29.of-the-service google.auth.compute_engine.credentials []\n"
-    )
+    told = run(code, HOME="/nowhere", K_SERVICE="refresh")
+    assert told == "ya29.of-the-service google.auth.compute_engine.credentials []\n"
 
 
 @pytest.fixture
@@ -279,8 +278,17 @@ print(type(credentials).__name__, len(credentials.sign_bytes(b"x")), len(signed.
     assert run(code, GOOGLE_APPLICATION_CREDENTIALS=key_file) == "Credentials 256 3\n"
 
 
-@pytest.mark.parametrize("where", ["named, on Cloud Run", "in somebody's home"])
-def test_eight_first_requests_at_once_find_credentials_that_sign(key_file: str, where: str) -> None:
+@pytest.mark.parametrize(
+    "names_it",
+    [
+        lambda key_file: {"K_SERVICE": "oauth", "GOOGLE_APPLICATION_CREDENTIALS": key_file},
+        lambda key_file: {"CLOUDSDK_CONFIG": str(Path(key_file).parent)},
+    ],
+    ids=["named, on Cloud Run", "in somebody's home"],
+)
+def test_eight_first_requests_at_once_find_credentials_that_sign(
+    key_file: str, names_it: Callable[[str], dict[str, str]]
+) -> None:
     code = """
 import sys, threading, types
 from concurrent.futures import ThreadPoolExecutor
@@ -294,9 +302,7 @@ with ThreadPoolExecutor(8) as pool:
     print(*pool.map(first, range(8)))
 print([name for name in main.loading.SELDOM_USED if type(sys.modules[name]) is not types.ModuleType])
 """
-    named = {"K_SERVICE": "oauth", "GOOGLE_APPLICATION_CREDENTIALS": key_file}
-    environ = named if "named" in where else {"CLOUDSDK_CONFIG": str(Path(key_file).parent)}
-    found, postponed = run(code, **environ).splitlines()
+    found, postponed = run(code, **names_it(key_file)).splitlines()
     assert found.split() == ["Credentials"] * 8
     assert postponed == "[]"
 
@@ -321,7 +327,7 @@ import gc
 from token_keeper import loading
 before = gc.get_freeze_count()
 try:
-    loading.load("token_keeper.nowhere", on_demand=["google.nowhere", "nowhere.either"])
+    loading.load("token_keeper.nowhere", on_demand=["google.nowhere", "no_such_package.either"])
 except ModuleNotFoundError as error:
     print(error.name, gc.isenabled(), gc.get_freeze_count() - before)
 """
