@@ -256,6 +256,21 @@ def test_no_setting_is_shown(
     assert witness.leaks == []
 
 
+def test_an_app_secret_in_the_place_of_the_app_id_gets_into_no_url(
+    witness: Witness, oauth: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The two stand beside each other in Meta's dashboard; the id is a number and goes into the sign-in's address."""
+    app_secret = "0123456789abcdef" * 2
+    witness.secrets.add(app_secret)
+    monkeypatch.setenv("THREADS_APP_ID", app_secret)
+    monkeypatch.setenv("THREADS_APP_SECRET", "1234567890123456")
+    reply = oauth.get("/login")
+    assert reply.status_code == 500
+    witness.reply("/login", reply)
+    witness.said("swapped", capsys)
+    assert witness.leaks == []
+
+
 def test_a_threads_that_cannot_be_reached_tells_no_secret(
     witness: Witness,
     oauth: FlaskClient,

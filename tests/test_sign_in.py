@@ -889,7 +889,7 @@ NO_URLS = [
     "keeper.example",
 ]
 MALFORMED = {
-    "THREADS_APP_ID": ["12 34", "1&2", "a" * 65],
+    "THREADS_APP_ID": ["12 34", "1&2", "1" * 65, "12x", "١٢"],
     "THREADS_APP_SECRET": ["two words", "s" * 513],
     "GOOGLE_CLOUD_PROJECT": ["a/b", "-a", "é"],
     "THREADS_SCOPES": [

@@ -56,7 +56,7 @@ class OAuthSettings:
     def from_environ(cls, environ: Mapping[str, str]) -> OAuthSettings:
         return cls(
             project=_project(environ),
-            app_id=_matching(environ, "THREADS_APP_ID", r"[A-Za-z0-9_-]{1,64}"),
+            app_id=_matching(environ, "THREADS_APP_ID", r"[0-9]{1,64}"),
             app_secret=Secret(_matching(environ, "THREADS_APP_SECRET", r"[!-~]{1,512}")),
             public_url=_url(environ, "PUBLIC_URL"),
             scopes=_scopes(environ),
