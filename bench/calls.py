@@ -9,8 +9,8 @@ from bench.figures import Figure
 from bench.process import Request, Server, function
 from bench.stand_ins import StandIns
 from sandbox.clock import Clock
-from sandbox.secret_manager import SecretManager
-from sandbox.secret_server import METHODS
+from sandbox.secret_manager.server import SecretManager
+from sandbox.secret_manager.service import METHODS
 from sandbox.threads import LocalThreads
 from token_keeper.account import Facts
 

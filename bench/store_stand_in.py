@@ -18,7 +18,7 @@ import grpc
 from google.cloud.secretmanager_v1 import types
 
 from bench import people
-from sandbox.secret_server import METHODS, SERVICE
+from sandbox.secret_manager.service import METHODS, SERVICE
 
 CALLS = (*METHODS, "refused")
 PROJECT = "projects/demo"

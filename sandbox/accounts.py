@@ -15,7 +15,7 @@ from google.api_core.exceptions import AlreadyExists, GoogleAPICallError, NotFou
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.types import Secret
 
-from sandbox.secret_manager import DEFAULT_PORT, DEFAULT_PROJECT
+from sandbox.secret_manager.server import DEFAULT_PORT, DEFAULT_PROJECT
 from token_keeper.account import KEEPER, MANAGED_BY, secret_id_for
 from token_keeper.store import connect
 

@@ -17,7 +17,7 @@ from datetime import timedelta
 
 from sandbox.ledger import Token
 from sandbox.people import Person
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 from soak.processes import Process
 from soak.weather import KILL, SPOILT_REPLIES, TIMEOUT, Trouble

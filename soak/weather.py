@@ -12,7 +12,7 @@ import grpc
 
 from sandbox.faults import CALLS, MANNERS, Fault
 from sandbox.refusals import REFUSALS
-from sandbox.secret_faults import Quota
+from sandbox.secret_manager.quota import Quota
 from soak.processes import Process
 from soak.simulated_time import START
 from soak.wire import STORE, THREADS, Call

@@ -26,7 +26,7 @@ import grpc
 import requests
 from flask.testing import FlaskClient
 
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 from soak import processes, simulated_time, wire
 from soak.model import Model, Violation

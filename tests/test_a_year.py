@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from sandbox.clock import Clock
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 from token_keeper import store as store_module
 

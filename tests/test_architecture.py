@@ -205,7 +205,7 @@ def test_refresh_starts_and_runs_without_any_sign_in_setting() -> None:
     code = f"""
 import os, sys
 from sandbox.clock import Clock
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from functions_framework import create_app
 with SecretManager(Clock()) as manager:
     os.environ["SECRET_MANAGER_EMULATOR_HOST"] = manager.address

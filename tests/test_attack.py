@@ -32,7 +32,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.clock import Clock
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 from token_keeper import signed_request
 from token_keeper import threads as threads_client

@@ -28,8 +28,8 @@ import requests
 from conftest import ACCOUNT_LABELS, APP_ID, APP_SECRET
 
 from sandbox.clock import Clock
-from sandbox.secret_manager import SecretManager
-from sandbox.secret_rules import Refusal
+from sandbox.secret_manager.refusal import Refusal
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 
 DAY = timedelta(days=1)

@@ -27,7 +27,7 @@ from sandbox import platform as sandbox_platform
 from sandbox import refusals
 from sandbox.clock import Clock
 from sandbox.misbehaviour import _INSTEAD
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 from token_keeper import threads as keeper_threads
 from token_keeper.settings import OAuthSettings, Secret

@@ -23,7 +23,7 @@ from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
 from sandbox.refusals import REFUSALS
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 from token_keeper import store as store_module
 from token_keeper import threads as threads_module

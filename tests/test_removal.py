@@ -20,7 +20,7 @@ from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 from token_keeper.errors import BadRequest
 from token_keeper.settings import Secret

@@ -24,7 +24,8 @@ from google.cloud.secretmanager_v1.services.secret_manager_service.transports im
 from google.cloud.secretmanager_v1.types import SecretVersion
 
 from sandbox.clock import Clock
-from sandbox.secret_manager import Quota, SecretManager
+from sandbox.secret_manager.quota import Quota
+from sandbox.secret_manager.server import SecretManager
 
 NUMBER = "123456789012"
 PROJECT = "projects/demo"

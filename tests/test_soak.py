@@ -16,7 +16,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from sandbox.clock import Clock
-from sandbox.secret_manager import SecretManager
+from sandbox.secret_manager.server import SecretManager
 from sandbox.threads import LocalThreads
 from soak.simulated_time import SimulatedClock
 from token_keeper import clock as keeper_clock

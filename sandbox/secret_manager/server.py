@@ -1,41 +1,33 @@
-"""A local Google Secret Manager v1 over plaintext gRPC, for the official client.
+"""The local Secret Manager as one object: a test starts it, prepares what it stores, and looks at it afterwards.
 
-    python -m sandbox.secret_manager --port 8083 --state .sandbox/secrets.json --project demo
-
-It keeps to Google's rules where a caller can see them, and fails on demand. It listens on 127.0.0.1 only, and
-whoever reaches it may do anything: it is for tests and `make run`, never for real tokens.
+It follows Google's rules where a caller can see them, and fails on demand. It listens on 127.0.0.1 only. It asks
+nobody for credentials, so every user of this machine can read what it stores.
 """
 
 from __future__ import annotations
 
-import argparse
-import os
-import signal
-import sys
-import threading
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from google.cloud.secretmanager_v1 import types
 from google.cloud.secretmanager_v1.types import Secret, SecretVersion
 
-from sandbox.clock import DEFAULT_PATH as CLOCK_PATH
 from sandbox.clock import Clock
-from sandbox.secret_faults import Quota
-from sandbox.secret_server import SecretServer
-from sandbox.secret_state import SecretState
-from sandbox.secret_store import SecretStore
-
-__all__ = ["Quota", "SecretManager"]
+from sandbox.secret_manager.quota import Quota
+from sandbox.secret_manager.rpc import RpcServer
+from sandbox.secret_manager.service import Service
+from sandbox.secret_manager.state import SecretState
+from sandbox.secret_manager.store import SecretStore
 
 DEFAULT_PORT = 8083
-DEFAULT_STATE = Path(".sandbox/secrets.json")
 DEFAULT_PROJECT = "demo"
 DEFAULT_NUMBER = "123456789012"
 
 
-class SecretManager(SecretServer):
-    """The server, and the Python API by which a test prepares and inspects what it stores."""
+class SecretManager(Service):
+    """The servers, and the Python API by which a test prepares and inspects what is stored."""
 
     def __init__(
         self,
@@ -46,8 +38,37 @@ class SecretManager(SecretServer):
         quota: Quota | None = None,
         port: int = 0,
     ) -> None:
-        super().__init__(SecretStore(clock, SecretState(path), project, number), quota, port)
+        super().__init__(SecretStore(clock, SecretState(path), project, number), quota)
         self._parent = f"projects/{project}"
+        self._port = port
+        self._rpc: RpcServer | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Listen, once; raise OSError where the port is taken."""
+        self._rpc = RpcServer(self, self._port)
+        self._port = self._rpc.port
+
+    def stop(self) -> None:
+        """Stop at once. Calls that hang are cancelled, and no call has an effect any more."""
+        self._stopping.set()
+        if self._rpc:
+            self._rpc.stop()
+            self._rpc = None
+
+    @property
+    def address(self) -> str:
+        return f"127.0.0.1:{self._port}"
+
+    # What is stored
 
     def create(
         self, secret_id: str, labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None
@@ -56,13 +77,13 @@ class SecretManager(SecretServer):
         self._store.create_secret(types.CreateSecretRequest(parent=self._parent, secret_id=secret_id, secret=secret))
 
     def add(self, secret_id: str, payload: str | bytes) -> int:
-        """Add a version and give its number."""
+        """Add a version and return its number."""
         data = payload.encode() if isinstance(payload, str) else payload
         request = types.AddSecretVersionRequest(parent=self._name(secret_id), payload={"data": data})
         return _number(self._store.add_secret_version(request))
 
     def payloads(self, secret_id: str) -> dict[int, bytes]:
-        """Give the payloads of the enabled versions."""
+        """Return the payloads of the enabled versions by number."""
         enabled = [number for number, state in self.states(secret_id).items() if state == "ENABLED"]
         return {number: self._payload(secret_id, str(number)) for number in enabled}
 
@@ -102,31 +123,3 @@ class SecretManager(SecretServer):
 
 def _number(version: SecretVersion) -> int:
     return int(version.name.rpartition("/")[2])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="sandbox.secret_manager",
-        description="Run a local Secret Manager.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes a free one")
-    parser.add_argument("--state", type=Path, default=DEFAULT_STATE, help="the file that keeps the secrets")
-    parser.add_argument("--clock", type=Path, default=CLOCK_PATH, help="the file of the sandbox's clock")
-    parser.add_argument("--project", default=DEFAULT_PROJECT, help="the project's id")
-    args = parser.parse_args()
-    done = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
-    manager = SecretManager(Clock(args.clock), args.state, args.project, port=args.port)
-    try:
-        manager.start()
-    except OSError as error:
-        sys.exit(f"The local Secret Manager cannot listen on {manager.address}: {os.strerror(error.errno or 0)}.")
-    print(f"The local Secret Manager of {args.project} listens on {manager.address}, state {args.state}.", flush=True)
-    done.wait()
-    manager.stop()
-
-
-if __name__ == "__main__":
-    main()

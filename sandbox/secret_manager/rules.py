@@ -1,19 +1,20 @@
-"""What Secret Manager accepts: names, ids, labels, annotations, payloads, filters; and how it refuses the rest.
+"""Which names, ids, labels, annotations and payloads Secret Manager accepts. Everything else is refused.
 
-Source: the field comments of Google's `secretmanager.v1` resources, and "Filter secrets and secret versions".
+Source: the field comments of Google's `secretmanager.v1` resources.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import NamedTuple
 
 import google_crc32c
 from google.cloud.secretmanager_v1.types import SecretPayload
-from grpc import StatusCode
+
+from sandbox.secret_manager.refusal import invalid
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_ANNOTATION_BYTES = 16 * 1024
@@ -22,19 +23,6 @@ MAX_LABELS = 64
 _NAME = re.compile(r"projects/([^/]+)(?:/secrets/([^/]+)(?:/versions/([^/]+))?)?")
 _SECRET_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ANNOTATION_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
-_TERM = re.compile(r'([A-Za-z_]+)(?:\.([^\s:="()]+))?\s*([:=])\s*(?:"([^"]*)"|([^\s:="()]+))')
-
-
-class Refusal(Exception):
-    """A call that Secret Manager answers with an error status."""
-
-    def __init__(self, code: StatusCode, message: str) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-def invalid(message: str) -> Refusal:
-    return Refusal(StatusCode.INVALID_ARGUMENT, message)
 
 
 class Name(NamedTuple):
@@ -102,38 +90,3 @@ def check_payload(payload: SecretPayload) -> None:
 
 def crc32c(data: bytes) -> int:
     return int(google_crc32c.value(data))
-
-
-Fields = Mapping[str, str | Mapping[str, str]]
-
-
-def parse_filter(text: str) -> Callable[[Fields], bool]:
-    """Read terms joined by AND: `name:part`, `state=ENABLED`, `labels.key=value`; `:` is "contains", `:*` "is there".
-
-    The rest of Google's filter language is refused, so that a filter never silently means something else here.
-    """
-    terms = [_parse_term(term) for term in re.split(r"\s+AND\s+", text.strip())] if text.strip() else []
-    return lambda fields: all(holds(fields) for holds in terms)
-
-
-def _parse_term(text: str) -> Callable[[Fields], bool]:
-    match = _TERM.fullmatch(text)
-    if not match:
-        raise invalid(f"The filter term [{text}] cannot be read here.")
-    field, key, operator, quoted, bare = match.groups()
-    wanted = quoted if quoted is not None else bare
-
-    def holds(fields: Fields) -> bool:
-        found = _field(fields, field, key)
-        if found is None or operator == "=":
-            return found == wanted
-        return bare == "*" or wanted.lower() in found.lower()
-
-    return holds
-
-
-def _field(fields: Fields, field: str, key: str | None) -> str | None:
-    value = fields.get(field)
-    if value is None or isinstance(value, str) != (key is None):
-        raise invalid(f"There is no filter field [{field if key is None else f'{field}.{key}'}] here.")
-    return value if isinstance(value, str) else value.get(key or "")

@@ -1,31 +1,28 @@
-"""What each Secret Manager call does to what is held: requests in, replies out, `Refusal` where Google refuses.
+"""What each call of Secret Manager does to the stored secrets. Where Google refuses a call, it raises `Refusal`.
 
 One lock is around the state, and a reply is a copy, so any number of threads may call at once.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import secrets
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from google.cloud.secretmanager_v1 import types
 from google.cloud.secretmanager_v1.types import Secret, SecretPayload, SecretVersion
 from grpc import StatusCode
 
-from sandbox import secret_rules as rules
 from sandbox.clock import Clock
-from sandbox.secret_rules import Refusal, invalid
-from sandbox.secret_state import HeldSecret, HeldVersion, SecretState
+from sandbox.secret_manager import filters, rules
+from sandbox.secret_manager.paging import page_of
+from sandbox.secret_manager.refusal import Refusal, invalid
+from sandbox.secret_manager.state import HeldSecret, HeldVersion, SecretState
 
 State = SecretVersion.State
-Item = TypeVar("Item")
-MAX_PAGE = 25_000
 _OUTPUT_FIELDS = {"name", "create_time", "etag", "policy_member"}
 _MUTABLE_FIELDS = {"labels", "annotations", "version_destroy_ttl"}
 _KNOWN_FIELDS = _OUTPUT_FIELDS | _MUTABLE_FIELDS | {"replication"}
@@ -85,13 +82,13 @@ class SecretStore:
     def list_secrets(self, request: types.ListSecretsRequest) -> types.ListSecretsResponse:
         with self._reading():
             self._check_project(rules.parse_name(request.parent, 1).project)
-            matches = rules.parse_filter(request.filter)
+            matches = filters.parse_filter(request.filter)
             found = [
                 (held.serial, Secret(held.message))
                 for held in self._state.secrets.values()
                 if matches(_secret_fields(held.message))
             ]
-        page, token = _page(found, request.page_size, request.page_token)
+        page, token = page_of(found, request.page_size, request.page_token)
         total = 0 if request.filter else len(found)
         return types.ListSecretsResponse(secrets=page, next_page_token=token, total_size=total)
 
@@ -117,13 +114,13 @@ class SecretStore:
 
     def list_secret_versions(self, request: types.ListSecretVersionsRequest) -> types.ListSecretVersionsResponse:
         with self._reading():
-            matches = rules.parse_filter(request.filter)
+            matches = filters.parse_filter(request.filter)
             found = [
                 (number, SecretVersion(held.message))
                 for number, held in self._secret(request.parent).versions.items()
                 if matches({"name": held.message.name, "state": held.message.state.name})
             ]
-        page, token = _page(found, request.page_size, request.page_token)
+        page, token = page_of(found, request.page_size, request.page_token)
         total = 0 if request.filter else len(found)
         return types.ListSecretVersionsResponse(versions=page, next_page_token=token, total_size=total)
 
@@ -162,7 +159,7 @@ class SecretStore:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Save before anything is answered; a call that is refused changes nothing."""
+        """Save before the answer. A call that is refused changes nothing."""
         with self._reading():
             yield
             self._state.save()
@@ -218,14 +215,14 @@ class SecretStore:
 
 
 def _turn(held: HeldVersion, state: int, **times: datetime) -> SecretVersion:
-    """Put a version into this state; a destruction that was scheduled is off."""
+    """Put a version into this state, and cancel its scheduled destruction."""
     changed = SecretVersion(held.message, state=state, etag=_new_etag())
     SecretVersion.pb(changed).ClearField("scheduled_destroy_time")
     held.message = SecretVersion(changed, **times)
     return SecretVersion(held.message)
 
 
-# proto-plus gives times as datetime and timedelta, which its annotations do not know.
+# proto-plus returns times as datetime and timedelta, but its annotations say otherwise.
 
 
 def _is_due(version: Any, now: datetime) -> bool:
@@ -268,25 +265,5 @@ def _check_mask(paths: Sequence[str]) -> None:
             raise invalid(f"update_mask must not name [{path}].")
 
 
-def _secret_fields(secret: Secret) -> rules.Fields:
+def _secret_fields(secret: Secret) -> filters.Fields:
     return {"name": secret.name, "labels": secret.labels, "annotations": secret.annotations}
-
-
-def _page(items: list[tuple[int, Item]], size: int, token: str) -> tuple[list[Item], str]:
-    """Give one page, newest first, of items that are numbered upwards, and the token of the next page."""
-    if size < 0:
-        raise invalid("page_size must not be negative.")
-    newest_first = sorted(items, key=lambda item: -item[0])
-    if token:
-        before = _read_page_token(token)
-        newest_first = [item for item in newest_first if item[0] < before]
-    page = newest_first[: min(size or MAX_PAGE, MAX_PAGE)]
-    more = len(newest_first) > len(page)
-    return [item for _, item in page], base64.urlsafe_b64encode(b"%d" % page[-1][0]).decode() if more else ""
-
-
-def _read_page_token(token: str) -> int:
-    try:
-        return int(base64.b64decode(token, altchars=b"-_", validate=True))
-    except (binascii.Error, ValueError):
-        raise invalid("page_token is not one of ours.") from None

@@ -1,7 +1,7 @@
-"""What the local Secret Manager holds: secrets, their versions and payloads, in memory or in one file.
+"""The stored secrets, their versions and payloads, in memory or in one file.
 
-The file holds tokens in the clear. It is written with mode 0600 and replaced as a whole, so that whoever reads it,
-also after a `kill -9`, finds all that was answered.
+The file holds tokens in the clear, so its mode is 0600. It is replaced as a whole, so that after a `kill -9` it still
+holds everything that was answered.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class HeldSecret:
 
 
 class SecretState:
-    """All secrets by id. Not thread-safe: its user holds a lock."""
+    """All secrets by id. It is not thread-safe: the caller holds a lock."""
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
@@ -40,7 +40,7 @@ class SecretState:
             self._load(json.loads(path.read_text()))
 
     def save(self) -> None:
-        """Make what is held durable, or do nothing where there is no path."""
+        """Write the state to its file, if it has one."""
         if not self._path:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
