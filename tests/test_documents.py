@@ -1,0 +1,144 @@
+"""The documents name what exists: files, headings, tests, commands, settings, outcomes and packages."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from token_keeper.report import Outcome
+from token_keeper.settings import OAuthSettings, RefreshSettings
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+VALUES = {
+    "GOOGLE_CLOUD_PROJECT": "demo",
+    "THREADS_APP_ID": "1",
+    "THREADS_APP_SECRET": "s",
+    "PUBLIC_URL": "https://a.example",
+}
+
+
+def text(name: str) -> str:
+    return (ROOT / name).read_text()
+
+
+def cells(table: str, column: int) -> list[str]:
+    """Return one column of the table's rows, without its header."""
+    rows = [line.strip("|").split("|") for line in table.splitlines() if line.startswith("|")]
+    return [row[column].strip() for row in rows[2:]]
+
+
+def section(document: str, heading: str) -> str:
+    return text(document).split(f"## {heading}\n")[1].split("\n## ")[0]
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchor of each heading, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_to_a_file_and_a_heading_that_exist(path: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text()):
+        name, _, anchor = target.partition("#")
+        found = (path.parent / name) if name else path
+        assert found.exists(), target
+        assert not anchor or anchor in anchors(found), target
+
+
+def test_the_readme_is_short() -> None:
+    assert len(text("README.md").splitlines()) <= 250
+
+
+def test_every_document_is_reached_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\(([\w./-]+\.md)", text("README.md")))
+    assert {str(path.relative_to(ROOT)) for path in DOCUMENTS} - {"README.md"} <= linked
+
+
+def test_every_make_target_that_a_document_names_exists() -> None:
+    makefile = text("Makefile")
+    named = {name for path in DOCUMENTS for name in re.findall(r"`make ([a-z]+)", path.read_text())}
+    assert {"run", "test", "lint", "soak", "fuzz", "bench", "lock"} <= named
+    assert {name for name in named if not re.search(rf"^{name}:", makefile, re.M)} == set()
+
+
+# SECURITY.md
+
+
+def test_every_threat_names_its_tests() -> None:
+    threats = section("SECURITY.md", "Threats and mitigations").split("\n### ")[1:]
+    assert len(threats) >= 13
+    assert [threat.splitlines()[0] for threat in threats if not re.search(r"^Tests: .*`", threat, re.M)] == []
+
+
+def test_every_test_that_a_document_names_exists() -> None:
+    for path in DOCUMENTS:
+        named = set(re.findall(r"`(test_\w+)`", path.read_text()))
+        files = set(re.findall(r"`?(tests/[\w/]+\.py)`?", path.read_text()))
+        tests = "".join(file.read_text() for file in (ROOT / "tests").rglob("*.py"))
+        assert {name for name in named if f"def {name}(" not in tests} == set(), path.name
+        assert {file for file in files if not (ROOT / file).exists()} == set(), path.name
+
+
+# The tables
+
+
+def test_the_table_of_outcomes_names_each_of_them() -> None:
+    tables = section("README.md", "When something is wrong").split("| outcome |")[1].split("\n\n")[0]
+    assert set(cells("| outcome |" + tables, 0)) == {f"`{outcome}`" for outcome in Outcome}
+
+
+class Asked(Mapping[str, str]):
+    """An environment that remembers which variables were read."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_there = values
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> str:
+        self.names.add(name)
+        return self.values_there[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_there)
+
+    def __len__(self) -> int:
+        return len(self.values_there)
+
+
+def read_by(settings: type[OAuthSettings] | type[RefreshSettings]) -> set[str]:
+    asked = Asked(VALUES)
+    settings.from_environ(asked)
+    return asked.names
+
+
+def described() -> Iterator[tuple[str, str]]:
+    table = section("docs/settings.md", "Settings of the functions")
+    return zip(cells(table, 0), cells(table, 1), strict=True)
+
+
+def test_the_table_of_settings_names_each_that_the_functions_read() -> None:
+    oauth, refresh = read_by(OAuthSettings), read_by(RefreshSettings)
+    who = {
+        name: "both" if name in oauth & refresh else "oauth" if name in oauth else "refresh" for name in oauth | refresh
+    }
+    assert {name.strip("`"): reader for name, reader in described()} == who
+
+
+def test_the_licences_of_all_that_is_deployed_are_listed() -> None:
+    rows = re.findall(r"^\| (?!licence|-)[^|]+ \| ([^|]+) \|$", text("docs/licences.md"), re.M)
+    listed = {name.strip().lower() for row in rows for name in row.split(",")}
+    pinned = {name.lower() for name in re.findall(r"^([\w.-]+)==", text("requirements.txt"), re.M)}
+    assert listed == pinned
+
+
+def test_the_changelog_begins_with_what_is_not_released_and_knows_the_version() -> None:
+    version = tomllib.loads(text("pyproject.toml"))["project"]["version"]
+    headings = re.findall(r"^## \[([^\]]+)\]", text("CHANGELOG.md"), re.M)
+    assert headings[0] in ("Unreleased", version)
+    assert version in headings
