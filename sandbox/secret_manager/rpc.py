@@ -42,6 +42,8 @@ def _handler(service: Service, method: str) -> grpc.RpcMethodHandler[Any, Any]:
         try:
             return service.answer(method, request)
         except Refusal as refusal:
+            # Clients read the details of an error, such as its reason, from this trailing header.
+            context.set_trailing_metadata((("grpc-status-details-bin", refusal.status().SerializeToString()),))
             context.abort(refusal.code, str(refusal))
 
     deserialize = getattr(types, f"{method}Request").deserialize

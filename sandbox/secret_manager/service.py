@@ -14,9 +14,9 @@ from typing import Any, Literal
 from google.cloud.secretmanager_v1 import types
 from grpc import StatusCode
 
-from sandbox.secret_manager.failures import Failure, Failures
+from sandbox.secret_manager.failures import Denial, Failure, Failures
 from sandbox.secret_manager.quota import Kind, Meter, Quota
-from sandbox.secret_manager.refusal import Refusal
+from sandbox.secret_manager.refusal import IAM_PERMISSION_DENIED, Refusal
 from sandbox.secret_manager.store import SecretStore
 
 SERVICE = "google.cloud.secretmanager.v1.SecretManagerService"
@@ -49,7 +49,8 @@ class Service:
         self.quota = quota
         self._store = store
         self._failures = Failures()
-        self._denied: frozenset[str] = frozenset()
+        self._denial = Denial()
+        self._without_key: set[str] = set()
         self._latency = 0.0
         self._stopping = threading.Event()
 
@@ -69,28 +70,41 @@ class Service:
         method: str,
         code: StatusCode | None,
         when: Literal["before", "after"] = "before",
-        times: int = 1,
+        times: int | None = 1,
         delay: float = 0.0,
-        match: str | None = None,
+        match: str = "",
+        reason: str | None = None,
     ) -> None:
-        """Fail the next calls of a method, before or "after" they take effect. Without a code, only delay them."""
-        self._failures.add(Failure(_known(method), when, code, times, delay, match))
+        """Fail the next calls of a method, before or "after" they take effect. Without a code, only delay them.
 
-    def corrupt(self, times: int = 1, match: str | None = None) -> None:
+        `match` is a part of the resource's name, `times` None is until `heal`, and `reason` is what the client shows
+        as the error's reason, such as SERVICE_DISABLED.
+        """
+        self._failures.add(Failure(_known(method), when, code, times, delay, match, reason))
+
+    def corrupt(self, times: int = 1, match: str = "") -> None:
         """Answer the next accesses with data that does not match its CRC32C."""
         self._failures.add(Failure("AccessSecretVersion", "corrupt", times=times, match=match))
 
+    def lose_key(self, version_name: str) -> None:
+        """Refuse every access to this version, which stays enabled, as if its encryption key were gone.
+
+        The name is the one that Secret Manager answers with: it has the project's number and the version's number.
+        """
+        self._without_key.add(version_name)
+
     def heal(self) -> None:
-        """Forget the failures that are still to come."""
+        """Forget the failures that are still to come, and give the lost keys back."""
         self._failures.clear()
+        self._without_key.clear()
 
     def delay(self, seconds: float) -> None:
         """Make every call take this much longer."""
         self._latency = seconds
 
-    def deny(self, methods: Collection[str]) -> None:
-        """Refuse these methods, and only these, until the next `deny`."""
-        self._denied = frozenset(map(_known, methods))
+    def deny(self, methods: Collection[str], match: str = "", reason: str = IAM_PERMISSION_DENIED) -> None:
+        """Deny these methods, and only these, until the next `deny`, on resources whose name contains `match`."""
+        self._denial = Denial(frozenset(map(_known, methods)), match, reason)
 
     # One call
 
@@ -101,18 +115,21 @@ class Service:
         with self._hooked(method, resource):
             self._wait(self._latency)
             self._fail_if_due(method, resource, "before")
-            self._admit(method, resource)
-            reply = getattr(self._store, _snake(method))(request)
+            if meter := self._meter:
+                meter.spend(METHODS[method])
+            self._denial.check(method, resource)
+            reply = self._take_effect(method, request)
         self._fail_if_due(method, resource, "after")
         if self._failures.take(method, resource, "corrupt"):
             reply.payload.data = bytes([reply.payload.data[0] ^ 1]) + reply.payload.data[1:]
         return reply
 
-    def _admit(self, method: str, resource: str) -> None:
-        if meter := self._meter:
-            meter.spend(METHODS[method])
-        if method in self._denied:
-            raise Refusal(StatusCode.PERMISSION_DENIED, f"{method} is denied on [{resource}].")
+    def _take_effect(self, method: str, request: Any) -> Any:
+        reply = getattr(self._store, _snake(method))(request)
+        if method == "AccessSecretVersion" and reply.name in self._without_key:
+            message = f"The encryption key of Secret Version [{reply.name}] cannot be used."
+            raise Refusal(StatusCode.FAILED_PRECONDITION, message)
+        return reply
 
     @contextmanager
     def _hooked(self, method: str, resource: str) -> Iterator[None]:
@@ -129,7 +146,7 @@ class Service:
         if failure:
             self._wait(failure.delay)
             if failure.code:
-                raise Refusal(failure.code, "This fault was asked for.")
+                raise Refusal(failure.code, "This failure was asked for.", failure.reason)
 
     def _wait(self, seconds: float) -> None:
         """Wait outside every lock, and no longer than the server runs."""

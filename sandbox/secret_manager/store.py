@@ -185,7 +185,8 @@ class SecretStore:
 
     def _check_project(self, project: str) -> None:
         if project not in (self._project, self._number):
-            raise Refusal(StatusCode.PERMISSION_DENIED, f"Project [{project}] is not there, or not yours.")
+            message = f"Permission denied on resource project {project}."
+            raise Refusal(StatusCode.PERMISSION_DENIED, message, "CONSUMER_INVALID", consumer=f"projects/{project}")
 
     def _secret(self, name: str) -> HeldSecret:
         project, secret_id, _ = rules.parse_name(name, 2)
