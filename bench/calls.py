@@ -11,7 +11,7 @@ from bench.stand_ins import StandIns
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.secret_manager.service import METHODS
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
 from token_keeper.account import Facts
 
 GROUP = "Remote calls"
@@ -42,8 +42,8 @@ def _prepare(clock: Clock, threads: LocalThreads, manager: SecretManager) -> Non
     """Make accounts that are due, as earlier runs leave them: with two enabled versions, the newer one described."""
     for number in range(ACCOUNTS):
         username = f"user{number}"
-        person = threads.platform.add_person(username)
-        token = threads.platform.issue_long_lived(username, age=AGE)
+        person = threads.people.add(username)
+        token = threads.tokens.issue_long_lived(username, age=AGE)
         made, now = clock.now() - AGE, clock.now()
         facts = Facts(2, made, now + timedelta(days=58), now + timedelta(days=88), ("threads_basic",))
         secret = f"threads-token-{username}"
@@ -56,7 +56,7 @@ def _prepare(clock: Clock, threads: LocalThreads, manager: SecretManager) -> Non
 def _counted(server: Server, threads: LocalThreads, manager: SecretManager) -> Counter[str]:
     """Let a run happen, and count by kind what it called."""
     manager.calls.clear()
-    threads.platform.calls.clear()
+    threads.control.calls.clear()
     server.ask(Request("/", method="POST"))
     kinds = ["listing" if method == "ListSecrets" else METHODS[method] for method, _ in manager.calls]
-    return Counter([*kinds, *("Threads" for _ in threads.platform.calls)])
+    return Counter([*kinds, *("Threads" for _ in threads.control.calls)])

@@ -14,7 +14,8 @@ import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from soak.world import Report, live
+from soak.stage import Report
+from soak.world import live
 
 
 def main() -> int:

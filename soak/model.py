@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sandbox.ledger import Token
-from sandbox.people import Person
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.credentials import Token
+from sandbox.threads.person import Person
+from sandbox.threads.server import LocalThreads
 from soak.processes import Process
 from soak.weather import KILL, SPOILT_REPLIES, TIMEOUT, Trouble
 from soak.wire import WRITES, Call
@@ -79,13 +79,13 @@ class Model:
     def refreshed(self, call: Call, process: Process, trouble: Trouble | None, was_alive: bool) -> None:
         """Threads has answered a refresh: if that killed the stored token, the new one is in flight."""
         if trouble and trouble.name == "another_person":
-            self._foreign.add(next(reversed(self._threads.platform._ledger.tokens)))
+            self._foreign.add(self._threads.tokens.newest().value)
         old = self._token(call.token)
-        if not old or not was_alive or self._threads.platform.alive(call.token):
+        if not old or not was_alive or self._threads.tokens.alive(call.token):
             return
         secret = self._secret_of(old.person)
         self.touched[secret] = None
-        new = self._newest(old.person)
+        new = self._threads.tokens.newest(old.person).value
         flight = Flight(secret, new, process)
         if trouble and (trouble.name in SPOILT_REPLIES or trouble.name == TIMEOUT):
             flight.reason = "the reply got lost"
@@ -238,11 +238,7 @@ class Model:
         return self._token(payload.decode(errors="replace").strip())
 
     def _token(self, value: str) -> Token | None:
-        return self._threads.platform._ledger.tokens.get(value)
-
-    def _newest(self, person: Person) -> str:
-        tokens = reversed(self._threads.platform._ledger.tokens.values())
-        return next(token.value for token in tokens if token.person is person)
+        return self._threads.tokens.get(value)
 
     def _secret_of(self, person: Person) -> str:
         return next((secret for secret, owner in self.accounts.items() if owner is person), "")

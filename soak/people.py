@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sandbox.people import Person
+from sandbox.threads.person import Person
 from soak import processes
 from soak.model import Violation
 from soak.processes import Process
+from soak.stage import Stage
 from token_keeper.store import connect
-
-if TYPE_CHECKING:
-    from soak.world import World
 
 CALLBACK = "https://keeper.example/callback"
 STRANGER = "zz.stranger"
@@ -26,18 +24,20 @@ Doing = tuple[str, Callable[[], None]]
 class People:
     """Everybody who has an account here, and one stranger. They do something about once a month."""
 
-    def __init__(self, world: World, count: int) -> None:
-        self._world, self._rng = world, world.rng
-        self._platform, self._manager, self._model = world.threads.platform, world.manager, world.model
+    def __init__(self, stage: Stage, count: int) -> None:
+        self._stage, self._rng = stage, stage.rng
+        self._profiles, self._tokens = stage.threads.people, stage.threads.tokens
+        self._manager, self._model = stage.manager, stage.model
         self.told: dict[str, str] = {}
         self._receipts: dict[str, bool] = {}
         self._bad_pastes: list[tuple[str, int, datetime]] = []
         self._old_requests: list[tuple[str, str, Person]] = []
         self._homes: dict[Person, str] = {}
-        self._stranger = self._platform.add_person(STRANGER)
+        stage.checks.append(self.check_receipts)
+        self._stranger = self._profiles.add(STRANGER)
         for number in range(count):
             name = f"u{number}.x" if number % 5 == 0 else f"u{number}"
-            person = self._platform.add_person(name, private=self._rng.random() < 0.2)
+            person = self._profiles.add(name, private=self._rng.random() < 0.2)
             secret = f"threads-token-{name.replace('.', '-')}"
             self._manager.create(secret, labels=_LABELS, annotations=_MARKS)
             self._model.accounts[secret] = person
@@ -45,13 +45,13 @@ class People:
 
     def settle(self) -> None:
         """Everybody signs in for the first time; a few paste a token instead."""
-        self._world.weather.quiet = True
+        self._stage.weather.quiet = True
         for secret, person in self._model.accounts.items():
             if self._rng.random() < 0.2:
                 self._paste_own(secret, person)
             else:
-                self._world.alone(*(Process("sign_in"), self._sign_in(secret, person)))
-        self._world.weather.quiet = False
+                self._stage.alone(*(Process("sign_in"), self._sign_in(secret, person)))
+        self._stage.weather.quiet = False
         self._model.check(iter(self._model.accounts))
 
     def todays_doings(self) -> list[Doing]:
@@ -90,7 +90,7 @@ class People:
         if what == "name":
             self._rename(secret, person)
         if what == "private":
-            self._platform.set_private(person.username, not person.private)
+            self._profiles.set_private(person.username, not person.private)
         if what == "replay" and self._old_requests:
             return [("remove", self._replay())]
         if what == "lie":
@@ -103,13 +103,13 @@ class People:
 
     def _sign_in(self, secret: str, person: Person) -> Callable[[], None]:
         def sign_in() -> None:
-            oauth = self._world.function("oauth")
+            oauth = self._stage.function("oauth")
             state = oauth.get("/login").headers["Location"].partition("state=")[2]
-            code = self._platform.issue_code(person.username, CALLBACK)
+            code = self._tokens.issue_code(person.username, CALLBACK)
             self._receipts.pop(secret, None)
             reply = oauth.get("/callback", query_string={"state": state, "code": code})
             if reply.status_code == 303:
-                self._world.report.counted["sign-ins"] += 1
+                self._stage.report.counted["sign-ins"] += 1
                 process = processes.current()
                 if process and not process.lied_to:  # or it may be somebody else's token, in somebody else's account
                     self._receipts[secret] = True
@@ -127,8 +127,8 @@ class People:
 
     def _without_state(self, person: Person) -> Callable[[], None]:
         def attack() -> None:
-            code = self._platform.issue_code(person.username, CALLBACK)
-            reply = self._world.function("oauth", 9).get("/callback", query_string={"state": "forged", "code": code})
+            code = self._tokens.issue_code(person.username, CALLBACK)
+            reply = self._stage.function("oauth", 9).get("/callback", query_string={"state": "forged", "code": code})
             if reply.status_code != 400:
                 raise Violation(f"a forged state was answered {reply.status_code}")
 
@@ -143,10 +143,10 @@ class People:
 
     def _paste_own(self, secret: str, person: Person) -> None:
         age = timedelta(days=self._rng.choice((0, 2, 10, 30)))
-        if self._world.weather.outage:
+        if self._stage.weather.outage:
             age = timedelta()  # or it would end before the outage does
         before = person.grant
-        token = self._platform.issue_long_lived(person.username, age=age, grant_age=timedelta())
+        token = self._tokens.issue_long_lived(person.username, age=age, grant_age=timedelta())
         person.grant = person.grant if before is None else before if self._rng.random() < 0.5 else person.grant
         self._paste(secret, token + self._rng.choice(("", "\n", "\r\n")))
 
@@ -155,19 +155,19 @@ class People:
         payload = self._rng.choice(
             (
                 self._foreign(other),
-                self._platform.issue_short_lived(person.username),
-                self._platform.issue_short_lived(person.username),
+                self._tokens.issue_short_lived(person.username),
+                self._tokens.issue_short_lived(person.username),
                 "not a token at all",
                 '{"access_token": "THAA"}',
                 "THneverissued",
             )
         )
         number = self._paste(secret, payload)
-        mended_at = self._world.clock.now() + timedelta(days=self._rng.randint(1, 10))
+        mended_at = self._stage.clock.now() + timedelta(days=self._rng.randint(1, 10))
         self._bad_pastes.append((secret, number, mended_at))
 
     def _foreign(self, other: Person) -> str:
-        before, token = other.grant, self._platform.issue_long_lived(other.username)
+        before, token = other.grant, self._tokens.issue_long_lived(other.username)
         other.grant = before or other.grant
         return token
 
@@ -175,7 +175,7 @@ class People:
         """People destroy what they pasted wrongly, after a few days."""
         waiting = []
         for secret, number, mended_at in self._bad_pastes:
-            if all_of_them or mended_at <= self._world.clock.now():
+            if all_of_them or mended_at <= self._stage.clock.now():
                 self._destroy(secret, number)
             else:
                 waiting.append((secret, number, mended_at))
@@ -191,15 +191,15 @@ class People:
 
     def _leave(self, secret: str, person: Person, path: str) -> Callable[[], None]:
         def leave() -> None:
-            self._end(secret, person, self._platform.remove_app)
+            self._end(secret, person, self._profiles.remove_app)
             # A second, which is what the request is dated in, passes between a token's making and its owner's leaving.
-            self._world.clock.forward(timedelta(seconds=2))
-            request = self._world.threads.signed_request(person.username)
+            self._stage.clock.forward(timedelta(seconds=2))
+            request = self._stage.threads.signed_request(person.username)
             # Were the account unbound while a stranger has its name, the stranger would be its rightful owner.
             where = path if person.username == self._homes[person] else "/uninstall"
             self._old_requests.append((where, request, person))
             for _ in range(3):
-                reply = self._world.function("oauth", 1).post(where, data={"signed_request": request})
+                reply = self._stage.function("oauth", 1).post(where, data={"signed_request": request})
                 if reply.status_code == 200:
                     return
 
@@ -212,23 +212,23 @@ class People:
 
     def _lose_tokens(self, person: Person) -> None:
         secret = next(secret for secret, owner in self._model.accounts.items() if owner is person)
-        platform = self._platform
-        self._end(secret, person, self._rng.choice((platform.change_password, platform.checkpoint, platform.revoke)))
+        profiles = self._profiles
+        self._end(secret, person, self._rng.choice((profiles.change_password, profiles.checkpoint, profiles.revoke)))
 
     def _replay(self) -> Callable[[], None]:
         path, request, person = self._rng.choice(self._old_requests)
 
         def replay() -> None:
             if person.username == self._homes[person]:
-                self._world.function("oauth", 1).post(path, data={"signed_request": request})
+                self._stage.function("oauth", 1).post(path, data={"signed_request": request})
 
         return replay
 
     def _forge(self, person: Person) -> Callable[[], None]:
         def forge() -> None:
-            request = self._world.threads.signed_request(person.username)
+            request = self._stage.threads.signed_request(person.username)
             forged = ("A" if request[0] != "A" else "B") + request[1:]
-            reply = self._world.function("oauth", 1).post("/delete", data={"signed_request": forged})
+            reply = self._stage.function("oauth", 1).post("/delete", data={"signed_request": forged})
             if reply.status_code != 400:
                 raise Violation(f"a forged signed_request was answered {reply.status_code}")
 
@@ -242,17 +242,17 @@ class People:
         if person.username != name or not self._manager.labels(secret).get("threads-user-id"):
             return
         if self._rng.random() < 0.5 or self._stranger.username != STRANGER:
-            self._platform.rename(name, f"{name}.new")
+            self._profiles.rename(name, f"{name}.new")
         else:
-            self._platform.hand_over(name, STRANGER)
+            self._profiles.hand_over(name, STRANGER)
 
     def come_home(self) -> None:
         """Everybody goes by their first name again, and destroys what they pasted wrongly."""
         if self._stranger.username != STRANGER:
-            self._platform.rename(self._stranger.username, STRANGER)
+            self._profiles.rename(self._stranger.username, STRANGER)
         for person, name in self._homes.items():
             if person.username != name:
-                self._platform.rename(person.username, name)
+                self._profiles.rename(person.username, name)
         self._mend_pastes(all_of_them=True)
 
     # Being told
@@ -262,13 +262,13 @@ class People:
         for account in body["accounts"]:
             secret = account["secret"].rpartition("/")[2]
             self.told[secret] = account["outcome"]
-            self._world.report.counted[account["outcome"]] += 1
+            self._stage.report.counted[account["outcome"]] += 1
 
     def obey(self) -> None:
         """Do what the last run asked for."""
         for secret, person in self._model.accounts.items():
             if self.told.get(secret) in ("sign_in_again", "not_signed_in"):
-                self._world.alone(*(Process("sign_in"), self._sign_in(secret, person)))
+                self._stage.alone(*(Process("sign_in"), self._sign_in(secret, person)))
             if self.told.get(secret) == "misconfigured":
                 self._destroy(secret, max(self._manager.payloads(secret)))
 

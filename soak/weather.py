@@ -10,9 +10,9 @@ from typing import Literal
 
 import grpc
 
-from sandbox.faults import CALLS, MANNERS, Fault
-from sandbox.refusals import REFUSALS
 from sandbox.secret_manager.quota import Quota
+from sandbox.threads.faults import CALLS, MANNERS, Fault
+from sandbox.threads.refusals import REFUSALS
 from soak.processes import Process
 from soak.simulated_time import START
 from soak.wire import STORE, THREADS, Call

@@ -17,7 +17,7 @@ from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
 from token_keeper import clock as keeper_clock
 
 # The same examples every time, and no failure of a busy machine's.

@@ -11,7 +11,7 @@ from flask.testing import FlaskClient
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
 from token_keeper import store as store_module
 
 DAYS, DAY = 400, timedelta(days=1)
@@ -36,17 +36,17 @@ def test_a_public_profiles_token_works_every_day_and_a_private_ones_owner_is_cal
     clock: Clock,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    platform = threads.platform
-    platform.turn({"old_token_dies": True})
+    local = threads
+    local.control.turn({"old_token_dies": True})
     for username in ("alice", "bob"):  # bob's profile is private
-        manager.add(f"threads-token-{username}", platform.issue_long_lived(username))
+        manager.add(f"threads-token-{username}", local.tokens.issue_long_lived(username))
     first_alert = first_end = None
 
     for day in range(DAYS):
         reply = refresh.post("/")
         alice, bob = (reply.json or {})["accounts"][:2]
         assert alice["outcome"] == ("refreshed" if day else "too_young"), day
-        assert platform.alive(manager.newest("threads-token-alice")), day
+        assert local.tokens.alive(manager.newest("threads-token-alice")), day
         for username, line in alerts(capsys):
             assert username == "bob", line
             assert "sign in again" in line["message"]
@@ -65,13 +65,13 @@ def test_a_public_profiles_token_works_every_day_and_a_private_ones_owner_is_cal
 def test_signing_in_again_starts_the_private_profiles_90_days_anew(
     refresh: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock
 ) -> None:
-    manager.add("threads-token-bob", threads.platform.issue_long_lived("bob"))
+    manager.add("threads-token-bob", threads.tokens.issue_long_lived("bob"))
     refresh.post("/")
     for _ in range(3):
         clock.forward(30 * DAY)
         reply = refresh.post("/")
     assert (reply.json or {})["outcomes"]["sign_in_again"] == 1
-    manager.add("threads-token-bob", threads.platform.issue_long_lived("bob"))
+    manager.add("threads-token-bob", threads.tokens.issue_long_lived("bob"))
     clock.forward(DAY)
     reply = refresh.post("/")
     assert (reply.json or {})["outcomes"] == {"refreshed": 1, "not_signed_in": 2}

@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
 from token_keeper import signed_request
 from token_keeper import threads as threads_client
 from token_keeper.account import Account, Facts, looks_like_token, secret_id_for
@@ -134,7 +134,7 @@ class Target:
 
     def allow(self, username: str) -> str:
         """Let a new person of this name sign in; give the name of their secret."""
-        self.threads.platform.add_person(username)
+        self.threads.people.add(username)
         secret_id = secret_id_for(username)
         assert secret_id
         self.manager.create(secret_id, labels=ACCOUNT_LABELS)
@@ -153,7 +153,7 @@ class Target:
         return [call for call in self.manager.calls if call[0] in WRITES]
 
     def spent_codes(self) -> int:
-        return sum(call == "exchange_code" for call, _ in self.threads.platform.calls)
+        return sum(call == "exchange_code" for call, _ in self.threads.control.calls)
 
     def memory(self) -> int:
         """Give the resident memory of the function's processes, in KiB."""
@@ -402,9 +402,9 @@ def test_two_people_who_exchange_their_names_open_neither_account(target: Target
     secret_ids = [target.allow(one), target.allow(other)]
     assert (target.sign_in(one).status, target.sign_in(other).status) == (303, 303)
     before = target.writes(), [target.manager.payloads(secret_id) for secret_id in secret_ids]
-    platform = target.threads.platform
+    local = target.threads
     for name, to in ((one, "meanwhile"), (other, one), ("meanwhile", other)):
-        platform.rename(name, to)
+        local.people.rename(name, to)
     assert [target.sign_in(person).status for person in (one, other)] == [403, 403]
     assert (target.writes(), [target.manager.payloads(secret_id) for secret_id in secret_ids]) == before
 
@@ -418,11 +418,11 @@ def test_no_spelling_of_a_name_reaches_the_secret_of_another(target: Target) -> 
     person = "mallory"
     try:
         for name in names:
-            target.threads.platform.rename(person, name)
+            target.threads.people.rename(person, name)
             person = name
             assert target.sign_in(name).status == 403, name
     finally:
-        target.threads.platform.rename(person, "mallory")
+        target.threads.people.rename(person, "mallory")
     assert target.writes() == before
 
 
@@ -676,12 +676,12 @@ def all_sign_in(target: Target, number: int) -> None:
             stop.set()
         assert min(future.result() for future in thrown) > 0
     assert statuses == [303] * number
-    platform = target.threads.platform
+    local = target.threads
     for person, secret_id in zip(people, secret_ids, strict=True):
         payloads = target.manager.payloads(secret_id)
         assert list(payloads) == [1]
-        assert platform.owner(payloads[1].decode()) == person
-        assert target.manager.labels(secret_id)["threads-user-id"] == platform.people[person].id
+        assert local.tokens.owner(payloads[1].decode()) == person
+        assert target.manager.labels(secret_id)["threads-user-id"] == local.people[person].id
         assert target.manager.annotations(secret_id)["threads-username"] == person
 
 

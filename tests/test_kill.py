@@ -30,7 +30,7 @@ from conftest import ACCOUNT_LABELS, APP_ID, APP_SECRET
 from sandbox.clock import Clock
 from sandbox.secret_manager.refusal import Refusal
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
 
 DAY = timedelta(days=1)
 NUMBERS = itertools.count(1)
@@ -87,7 +87,7 @@ class Keeper:
         """Let the worker die before or after the effect of its next call of this name."""
         if call in THREADS_CALLS:
             # Not answered at all, or only long after it took effect: time enough.
-            self.threads.platform.fail(call, "hang" if when == "before" else "delay", seconds=3600)
+            self.threads.control.fail(call, "hang" if when == "before" else "delay", seconds=3600)
             return
         name, _, again = call.partition(" ")
         left = itertools.count(1 if again else 0, -1)
@@ -102,7 +102,7 @@ class Keeper:
 
     def request(self, target: str, call: str | None, method: str, url: str, **what: Any) -> requests.Response | None:
         """Make a request; None where the worker died. Where `call` is one of Threads, it dies once that has arrived."""
-        killer = threading.Thread(target=self._kill_on_arrival, args=(target, call, len(self.threads.platform.calls)))
+        killer = threading.Thread(target=self._kill_on_arrival, args=(target, call, len(self.threads.control.calls)))
         killer.start()
         try:
             return requests.request(method, url, timeout=30, allow_redirects=False, **what)
@@ -113,7 +113,7 @@ class Keeper:
 
     def _kill_on_arrival(self, target: str, call: str | None, seen: int) -> None:
         if call in THREADS_CALLS:
-            _until(lambda: call in (name for name, _ in self.threads.platform.calls[seen:]))
+            _until(lambda: call in (name for name, _ in self.threads.control.calls[seen:]))
             time.sleep(0.02)  # for the effect, where there is one
             self.kill(target)
 
@@ -123,7 +123,7 @@ class Keeper:
     def sign_in(self, username: str, call: str | None = None) -> requests.Response | None:
         login = requests.get(f"{self.urls['oauth']}/login", timeout=30, allow_redirects=False)
         state = login.cookies["threads-state"]
-        code = self.threads.platform.issue_code(username, f"{self.urls['oauth']}/callback")
+        code = self.threads.tokens.issue_code(username, f"{self.urls['oauth']}/callback")
         return self.request(
             "oauth",
             call,
@@ -135,7 +135,7 @@ class Keeper:
 
     def heal(self) -> None:
         self.manager.on_call = None
-        self.threads.platform.clear_faults()
+        self.threads.control.clear_faults()
 
 
 def _until(true: Callable[[], object]) -> None:
@@ -197,11 +197,11 @@ def _answers(port: int) -> bool:
 def account(keeper: Keeper) -> Iterator[str]:
     """The username of the only allowed account, a new one for each test."""
     username = f"k{next(NUMBERS)}"
-    keeper.threads.platform.add_person(username)
+    keeper.threads.people.add(username)
     keeper.manager.create(f"threads-token-{username}", labels=ACCOUNT_LABELS)
     yield username
     keeper.heal()
-    keeper.threads.platform.turn({"old_token_dies": False})
+    keeper.threads.control.turn({"old_token_dies": False})
     keeper.manager.set_labels(f"threads-token-{username}", {})
 
 
@@ -211,8 +211,8 @@ def is_whole(keeper: Keeper, username: str) -> bool:
     payloads = keeper.manager.payloads(secret)
     newest = keeper.manager.newest(secret)
     return (
-        keeper.threads.platform.alive(newest)
-        and keeper.threads.platform.owner(newest) == username
+        keeper.threads.tokens.alive(newest)
+        and keeper.threads.tokens.owner(newest) == username
         and "-short-" not in newest
         and keeper.manager.annotations(secret)["version"] == str(max(payloads))
         and len(payloads) <= 2
@@ -231,7 +231,7 @@ def test_a_refresh_killed_anywhere_loses_nothing(keeper: Keeper, account: str, c
     keeper.kill_at("refresh", call, when)
     assert keeper.post(call) is None
     keeper.heal()
-    assert any(map(keeper.threads.platform.alive, tokens(keeper, account)))
+    assert any(map(keeper.threads.tokens.alive, tokens(keeper, account)))
     first = outcome(keeper.post())
     keeper.clock.forward(DAY)
     second = outcome(keeper.post())
@@ -246,7 +246,7 @@ def test_a_refresh_killed_anywhere_loses_nothing(keeper: Keeper, account: str, c
 def test_where_threads_kills_the_old_token_only_the_moment_before_the_new_one_is_stored_can_be_lost(
     keeper: Keeper, account: str, call: str, when: str
 ) -> None:
-    keeper.threads.platform.turn({"old_token_dies": True})
+    keeper.threads.control.turn({"old_token_dies": True})
     prepare_three_versions(keeper, account)
     keeper.kill_at("refresh", call, when)
     assert keeper.post(call) is None
@@ -273,7 +273,7 @@ def test_a_sign_in_killed_anywhere_can_be_done_again(keeper: Keeper, account: st
     keeper.heal()
     stored = len(tokens(keeper, account))
     assert stored == (call == "UpdateSecret again" or (call, when) == ("AddSecretVersion", "after"))
-    assert all(map(keeper.threads.platform.alive, tokens(keeper, account)))
+    assert all(map(keeper.threads.tokens.alive, tokens(keeper, account)))
     first = outcome(keeper.post())
     print(f"sign-in killed {when} {call}: {stored} stored, then {first}")
     assert first == ("too_young" if stored else "not_signed_in")

@@ -12,7 +12,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
@@ -23,12 +23,11 @@ from flask.testing import FlaskClient
 from grpc import StatusCode
 from werkzeug.test import TestResponse
 
-from sandbox import platform as sandbox_platform
-from sandbox import refusals
 from sandbox.clock import Clock
-from sandbox.misbehaviour import _INSTEAD
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.faults import MANNERS
+from sandbox.threads.refusals import REFUSALS
+from sandbox.threads.server import LocalThreads
 from token_keeper import threads as keeper_threads
 from token_keeper.settings import OAuthSettings, Secret
 from token_keeper.threads import LongLivedToken
@@ -36,9 +35,8 @@ from token_keeper.threads import LongLivedToken
 SECRET = "SENTINEL.app.secret"
 CODE = "SENTINEL.code"
 TOKEN = "SENTINEL.token."
-TEXT = "SENTINEL of Meta's text"
 MARK = "SENTINEL"
-MANNERS = [*_INSTEAD, "error_in_200", "truncated", "lost_reply", "hang"]
+SPOILT = [name for name in MANNERS if name not in ("delay", "drip", "another_person", "short_lived")]
 
 
 @dataclass
@@ -94,22 +92,25 @@ def everything_logged(witness: Witness) -> Iterator[None]:
 
 
 @pytest.fixture
+def threads(clock: Clock) -> Iterator[LocalThreads]:
+    """A local Threads whose app secret, codes and tokens are sentinels."""
+    count = iter(range(10**6))
+    with LocalThreads(
+        clock, app_id=APP_ID, app_secret=SECRET, random_text=lambda _: f"{MARK}.{next(count)}"
+    ) as threads:
+        yield threads
+
+
+@pytest.fixture
 def witness(settings: None, threads: LocalThreads, monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
     """A world in which every secret, and Meta's every word, is a sentinel, and nobody waits for long."""
     monkeypatch.setattr(keeper_threads, "BACKOFF", 0.001)
     monkeypatch.setattr(keeper_threads, "READ_TIMEOUT", 0.2)
     monkeypatch.setattr(keeper_threads, "ATTEMPTS", 2)
     monkeypatch.setenv("THREADS_APP_SECRET", SECRET)
-    threads.platform.app_secret = SECRET
-    worded = {name: replace(one, message=f"{one.message} {TEXT}") for name, one in refusals.REFUSALS.items()}
-    monkeypatch.setattr(refusals, "REFUSALS", worded)
-    for module in ("sandbox.faults", "sandbox.misbehaviour", "sandbox.platform"):
-        monkeypatch.setattr(f"{module}.REFUSALS", worded)
-    count = iter(range(10**6))
-    monkeypatch.setattr(sandbox_platform.secrets, "token_urlsafe", lambda _=0: f"{MARK}.{next(count)}")
-    threads.platform._readable = False
     witness = Witness()
-    witness.secrets |= {"This fault was asked for", "is denied on"}  # Google's text, which may quote a request
+    witness.secrets |= {refusal.message for refusal in REFUSALS.values()}  # Meta's text, which may quote a request
+    witness.secrets |= {"This fault was asked for", "is denied on"}  # Google's text likewise
     with everything_logged(witness):
         yield witness
 
@@ -128,11 +129,11 @@ def try_to_sign_in(witness: Witness, oauth: FlaskClient, threads: LocalThreads, 
 def test_no_fault_of_threads_makes_a_sign_in_tell_a_secret(
     witness: Witness, oauth: FlaskClient, threads: LocalThreads, capsys: pytest.CaptureFixture[str], call: str
 ) -> None:
-    names = [*refusals.REFUSALS, *MANNERS] if call != "debug" else MANNERS
+    names = [*REFUSALS, *SPOILT] if call != "debug" else SPOILT
     for name in names:
-        threads.platform.fail(call, name, None, **({"shape": 1 + len(name) % 4} if name in refusals.REFUSALS else {}))
+        threads.control.fail(call, name, None, **({"shape": 1 + len(name) % 4} if name in REFUSALS else {}))
         try_to_sign_in(witness, oauth, threads, f"{call}, {name}")
-        threads.platform.clear_faults()
+        threads.control.clear_faults()
         witness.said(f"{call}, {name}", capsys)
     assert witness.leaks == []
 
@@ -147,18 +148,18 @@ def test_no_fault_of_threads_makes_a_refresh_tell_a_secret(
     capsys: pytest.CaptureFixture[str],
     call: str,
 ) -> None:
-    names = [*MANNERS, "expired", "permission", "no_resource", "throttled", "bad_app", "unavailable"]
+    names = [*SPOILT, "expired", "permission", "no_resource", "throttled", "bad_app", "unavailable"]
     for number, name in enumerate(names):
         secret_id = f"threads-token-p{number}"
-        threads.platform.add_person(f"p{number}")
+        threads.people.add(f"p{number}")
         manager.create(secret_id, labels=ACCOUNT_LABELS)
-        manager.add(secret_id, threads.platform.issue_long_lived(f"p{number}", age=timedelta(days=2)))
-        threads.platform.fail(call, name, None, username=f"p{number}")
+        manager.add(secret_id, threads.tokens.issue_long_lived(f"p{number}", age=timedelta(days=2)))
+        threads.control.fail(call, name, None, username=f"p{number}")
     for reply in (refresh.post("/"), refresh.get("/"), refresh.get("/", headers={"Accept": "text/html"})):
         witness.reply(call, reply)
     witness.said(call, capsys)
     assert witness.leaks == []
-    assert threads.platform.calls
+    assert threads.control.calls
 
 
 @pytest.mark.parametrize("code", [StatusCode.PERMISSION_DENIED, StatusCode.ABORTED, StatusCode.UNAVAILABLE])
@@ -200,7 +201,7 @@ def test_no_fault_of_secret_manager_makes_a_refresh_tell_a_secret(
     method: str,
 ) -> None:
     for code in (StatusCode.PERMISSION_DENIED, StatusCode.ABORTED, StatusCode.INVALID_ARGUMENT):
-        manager.add("threads-token-alice", threads.platform.issue_long_lived("alice", age=timedelta(days=2)))
+        manager.add("threads-token-alice", threads.tokens.issue_long_lived("alice", age=timedelta(days=2)))
         manager.fail(method, code)
         witness.reply(method, refresh.post("/"))
         manager.heal()
@@ -280,7 +281,7 @@ def test_a_threads_that_cannot_be_reached_tells_no_secret(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    manager.add("threads-token-bob", threads.platform.issue_long_lived("bob"))
+    manager.add("threads-token-bob", threads.tokens.issue_long_lived("bob"))
     for url in ("http://127.0.0.1:1", threads.url.replace("http:", "https:")):
         monkeypatch.setenv("THREADS_API_URL", url)
         try_to_sign_in(witness, oauth, threads, url)
@@ -314,7 +315,7 @@ def test_an_answer_that_is_no_answer_tells_no_secret(
     capsys: pytest.CaptureFixture[str],
     name: str,
 ) -> None:
-    manager.add("threads-token-bob", threads.platform.issue_long_lived("bob"))
+    manager.add("threads-token-bob", threads.tokens.issue_long_lived("bob"))
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -354,10 +355,10 @@ def test_no_traceback_of_a_failing_call_tells_a_secret(
     }
     for name, call in calls.items():
         for fault in ("lost_reply", "hang", "html", "expired", "redirect", "truncated"):
-            threads.platform.fail(name, fault, None)
+            threads.control.fail(name, fault, None)
             with pytest.raises(keeper_threads.KeeperError) as raised:
                 call(client)
-            threads.platform.clear_faults()
+            threads.control.clear_faults()
             witness.check(f"{name}, {fault}", "".join(traceback.format_exception(raised.value)))
     with pytest.raises(keeper_threads.KeeperError) as raised:
         closed.exchange_token(SECRET, TOKEN)

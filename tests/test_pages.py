@@ -16,7 +16,7 @@ from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
 from token_keeper.settings import OAuthSettings, Secret
 from token_keeper.sign_in import Receipt
 
@@ -90,11 +90,11 @@ def replies(
     }
     clock.forward(timedelta(days=70))
     found["status, expired"] = refresh.get("/", headers=html)
-    threads.platform.fail("exchange_code", "bad_secret")
+    threads.control.fail("exchange_code", "bad_secret")
     found["500"] = sign_in(oauth, threads)
-    threads.platform.fail("exchange_code", "html")
+    threads.control.fail("exchange_code", "html")
     found["502"] = sign_in(oauth, threads)
-    threads.platform.fail("exchange_code", "throttled")
+    threads.control.fail("exchange_code", "throttled")
     found["503"] = sign_in(oauth, threads)
     found["uninstall"] = oauth.post("/uninstall", data={"signed_request": threads.signed_request("alice")})
     found["delete"] = oauth.post("/delete", data={"signed_request": threads.signed_request("alice")})

@@ -22,9 +22,9 @@ from grpc import StatusCode, insecure_channel
 from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
-from sandbox.refusals import REFUSALS
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.refusals import REFUSALS
+from sandbox.threads.server import LocalThreads
 from token_keeper import store as store_module
 from token_keeper import threads as threads_module
 from token_keeper.errors import SettingError
@@ -68,7 +68,7 @@ class World:
 
     def calls(self) -> list[str]:
         """Give the calls that Threads got."""
-        return [call for call, _ in self.threads.platform.calls]
+        return [call for call, _ in self.threads.control.calls]
 
     def describe(self, **changes: str) -> None:
         """Edit alice's annotations by hand."""
@@ -83,10 +83,10 @@ def empty(refresh: FlaskClient, threads: LocalThreads, manager: SecretManager, c
 
 @pytest.fixture
 def world(empty: World) -> World:
-    empty.manager.add(ALICE, empty.threads.platform.issue_long_lived("alice", age=2 * DAY))
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
     assert empty.run()["outcome"] == "refreshed"
     empty.clock.forward(2 * DAY)
-    empty.threads.platform.calls.clear()
+    empty.threads.control.calls.clear()
     empty.manager.calls.clear()
     return empty
 
@@ -116,7 +116,7 @@ def test_the_steps_come_in_order(world: World) -> None:
     def note(method: str, resource: str, when: str) -> None:
         if when == "before":
             steps.extend(world.calls())
-            world.threads.platform.calls.clear()
+            world.threads.control.calls.clear()
             if resource in ("projects/demo", ALICE_NAME) or resource.startswith(f"{ALICE_NAME}/"):
                 steps.append(method)
 
@@ -167,7 +167,7 @@ def test_a_refreshed_token_is_the_newest_version_and_described(world: World) -> 
 
 def test_no_reply_and_no_log_line_holds_a_token(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     for call in ("refresh", "debug", "me"):
-        world.threads.platform.fail(call, "error_in_200", times=2)
+        world.threads.control.fail(call, "error_in_200", times=2)
     seen = ""
     for _ in range(4):
         seen += world.refresh.post("/").text + world.refresh.get("/").text
@@ -178,7 +178,7 @@ def test_no_reply_and_no_log_line_holds_a_token(world: World, capsys: pytest.Cap
 def test_a_token_is_refreshed_from_24_hours_on(world: World) -> None:
     world.run()
     world.clock.forward(24 * HOUR - timedelta(minutes=1))
-    world.threads.platform.calls.clear()
+    world.threads.control.calls.clear()
     assert world.run()["outcome"] == "too_young"
     assert world.calls() == []
     world.clock.forward(timedelta(minutes=2))
@@ -222,7 +222,7 @@ def test_secrets_without_the_label_are_none_of_our_business(world: World) -> Non
 @pytest.mark.parametrize("secret_id", ["threads-token-Alice", "threads-app", "threads-token-" + "x" * 31])
 def test_a_label_on_a_secret_that_names_nobody_is_misconfigured(empty: World, secret_id: str) -> None:
     empty.manager.create(secret_id, labels=KEEPER)
-    empty.manager.add(secret_id, empty.threads.platform.issue_long_lived("alice", age=2 * DAY))
+    empty.manager.add(secret_id, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
     reply = empty.refresh.post("/")
     assert reply.status_code == 500
     found = account(reply, secret_id)
@@ -299,7 +299,7 @@ def test_every_error_of_the_catalogue_has_an_outcome() -> None:
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_an_error_of_threads_has_its_outcome_and_changes_nothing(world: World, name: str) -> None:
     before = world.stored()
-    world.threads.platform.fail("refresh", name, times=None)
+    world.threads.control.fail("refresh", name, times=None)
     reply = world.refresh.post("/")
     assert (account(reply)["outcome"], reply.status_code) == OUTCOMES[name]
     assert account(reply)["detail"]
@@ -311,20 +311,20 @@ def test_an_error_of_threads_has_its_outcome_and_changes_nothing(world: World, n
 def test_no_error_in_any_shape_changes_anything(world: World, shape: int, status: int | None) -> None:
     before = world.stored()
     for name in REFUSALS:
-        world.threads.platform.clear_faults()
-        world.threads.platform.fail("refresh", name, times=None, shape=shape, status=status)
+        world.threads.control.clear_faults()
+        world.threads.control.fail("refresh", name, times=None, shape=shape, status=status)
         assert world.run()["outcome"] in ("retry_later", "sign_in_again", "misconfigured"), name
     assert world.stored() == before
-    world.threads.platform.clear_faults()
+    world.threads.control.clear_faults()
     assert world.run()["outcome"] == "refreshed"
 
 
 @pytest.mark.parametrize("shape", [1, 2, 3, 4])
 @pytest.mark.parametrize("name", ["expired", "no_resource", "no_resource_100"])
 def test_a_dead_token_is_told_in_any_shape(world: World, name: str, shape: int) -> None:
-    world.threads.platform.revoke("alice")
-    world.threads.platform.fail("refresh", name, times=None, shape=shape)
-    world.threads.platform.fail("me", name, times=None, shape=shape)
+    world.threads.people.revoke("alice")
+    world.threads.control.fail("refresh", name, times=None, shape=shape)
+    world.threads.control.fail("me", name, times=None, shape=shape)
     reply = world.refresh.post("/")
     assert (account(reply)["outcome"], reply.status_code) == ("sign_in_again", 500)
     assert "sign in again" in account(reply)["detail"]
@@ -333,9 +333,9 @@ def test_a_dead_token_is_told_in_any_shape(world: World, name: str, shape: int) 
 @pytest.mark.parametrize("name", ["unavailable", "code_2", "unknown_error", "throttled"])
 def test_a_passing_fault_of_every_call_is_never_sign_in_again(world: World, name: str) -> None:
     for shape in (2, 3, 4):
-        world.threads.platform.clear_faults()
+        world.threads.control.clear_faults()
         for call in ("refresh", "debug", "me"):
-            world.threads.platform.fail(call, name, times=None, shape=shape)
+            world.threads.control.fail(call, name, times=None, shape=shape)
         assert world.run()["outcome"] == "retry_later", shape
 
 
@@ -345,7 +345,7 @@ SPOILED = ["error_in_200", "no_token", "html", "html_502", "empty", "redirect"]
 @pytest.mark.parametrize("name", SPOILED)
 def test_an_answer_without_a_token_changes_nothing(world: World, name: str) -> None:
     before = world.stored()
-    world.threads.platform.fail("refresh", name, times=None)
+    world.threads.control.fail("refresh", name, times=None)
     reply = world.refresh.post("/")
     assert account(reply)["outcome"] == ("sign_in_again" if name == "error_in_200" else "retry_later")
     assert world.stored() == before
@@ -357,7 +357,7 @@ def test_an_answer_that_does_not_arrive_changes_nothing(
 ) -> None:
     monkeypatch.setattr(threads_module, "READ_TIMEOUT", 0.1)
     before = world.stored()
-    world.threads.platform.fail("refresh", name, times=None)
+    world.threads.control.fail("refresh", name, times=None)
     reply = world.refresh.post("/")
     assert (account(reply)["outcome"], reply.status_code) == ("retry_later", 503)
     assert world.stored() == before
@@ -366,23 +366,23 @@ def test_an_answer_that_does_not_arrive_changes_nothing(
 @pytest.mark.parametrize("debug_works", [True, False])
 @pytest.mark.parametrize("name", ["another_person", "short_lived"])
 def test_a_token_of_somebody_else_or_of_an_hour_is_not_kept(world: World, name: str, debug_works: bool) -> None:
-    world.threads.platform.turn({"debug_works": debug_works})
+    world.threads.control.turn({"debug_works": debug_works})
     before = world.stored()
-    world.threads.platform.fail("refresh", name)
+    world.threads.control.fail("refresh", name)
     reply = world.refresh.post("/")
     assert (account(reply)["outcome"], reply.status_code) == ("retry_later", 503)
     assert world.stored() == before
 
 
 def test_a_short_lived_token_that_does_not_say_so_is_found_by_inspecting_it(world: World) -> None:
-    world.threads.platform.turn({"expires_in": 3600})
+    world.threads.control.turn({"expires_in": 3600})
     before = world.stored()
     assert world.run()["outcome"] == "retry_later"
     assert world.stored() == before
 
 
 def test_a_lost_reply_is_asked_for_again(world: World) -> None:
-    world.threads.platform.fail("refresh", "lost_reply", times=1)
+    world.threads.control.fail("refresh", "lost_reply", times=1)
     assert world.run()["outcome"] == "refreshed"
     assert world.calls() == ["refresh", "refresh", "debug"]
 
@@ -397,7 +397,7 @@ def test_a_lost_reply_is_asked_for_again(world: World) -> None:
 def test_the_newest_version_works_however_threads_refreshes(
     world: World, same_string: bool, old_token_dies: bool, debug_works: bool, wrapped: bool
 ) -> None:
-    world.threads.platform.turn(
+    world.threads.control.turn(
         {
             "same_string": same_string,
             "old_token_dies": old_token_dies,
@@ -410,7 +410,7 @@ def test_the_newest_version_works_however_threads_refreshes(
     for number in (3, 4, 5):
         found = world.run()
         assert (found["outcome"], found["version"]) == ("refreshed", f"{ALICE_NAME}/versions/{number}")
-        assert world.threads.platform.alive(world.manager.newest(ALICE))
+        assert world.threads.tokens.alive(world.manager.newest(ALICE))
         assert world.manager.annotations(ALICE)["version"] == str(number)
         world.clock.forward(DAY + HOUR)
     states = {1: "DESTROYED", 2: "DESTROYED", 3: "DESTROYED", 4: "ENABLED", 5: "ENABLED"}
@@ -420,11 +420,11 @@ def test_the_newest_version_works_however_threads_refreshes(
 @pytest.mark.parametrize("status", [400, 401, 403, 200])
 @pytest.mark.parametrize("shape", [1, 2, 3, 4])
 def test_too_young_is_never_sign_in_again(empty: World, shape: int, status: int) -> None:
-    platform = empty.threads.platform
-    platform.turn({"debug_works": False, "too_young_shape": shape, "too_young_status": status})
-    empty.manager.add(ALICE, platform.issue_long_lived("alice"))
+    local = empty.threads
+    local.control.turn({"debug_works": False, "too_young_shape": shape, "too_young_status": status})
+    empty.manager.add(ALICE, local.tokens.issue_long_lived("alice"))
     for code in (100, 10, 24, 101, 102, 190, 200, 1349000):
-        platform.turn({"too_young_code": code})
+        local.control.turn({"too_young_code": code})
         found = empty.run()
         assert (found["outcome"], found["version"]) == ("too_young", f"{ALICE_NAME}/versions/1"), code
     assert empty.calls().count("refresh") == 8
@@ -434,18 +434,18 @@ def test_too_young_is_never_sign_in_again(empty: World, shape: int, status: int)
 
 @pytest.mark.parametrize("code", [100, 10, 190])
 def test_a_refresh_whose_reply_was_lost_makes_the_same_string_too_young(world: World, code: int) -> None:
-    world.threads.platform.turn({"same_string": True, "too_young_code": code})
-    world.threads.platform.fail("refresh", "lost_reply")
+    world.threads.control.turn({"same_string": True, "too_young_code": code})
+    world.threads.control.fail("refresh", "lost_reply")
     assert world.run()["outcome"] == "too_young"
     world.clock.forward(DAY + HOUR)
     assert world.run()["outcome"] == "refreshed"
 
 
 def test_a_young_token_that_is_dead_is_still_found_dead(empty: World) -> None:
-    empty.threads.platform.turn({"debug_works": False})
-    empty.manager.add(ALICE, empty.threads.platform.issue_long_lived("alice"))
+    empty.threads.control.turn({"debug_works": False})
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice"))
     assert empty.run()["outcome"] == "too_young"
-    empty.threads.platform.revoke("alice")
+    empty.threads.people.revoke("alice")
     assert empty.run()["outcome"] == "sign_in_again"
 
 
@@ -453,7 +453,7 @@ def test_a_young_token_that_is_dead_is_still_found_dead(empty: World) -> None:
 
 
 def test_a_token_that_cannot_be_inspected_is_proven_by_me(world: World) -> None:
-    world.threads.platform.turn({"debug_works": False})
+    world.threads.control.turn({"debug_works": False})
     grant = world.manager.annotations(ALICE)["data-access-expires-at"]
     assert world.run()["outcome"] == "refreshed"
     assert world.calls() == ["refresh", "debug", "me"]
@@ -462,21 +462,21 @@ def test_a_token_that_cannot_be_inspected_is_proven_by_me(world: World) -> None:
 
 
 def test_an_inspection_of_another_kind_of_id_is_settled_by_me(world: World) -> None:
-    world.threads.platform.turn({"debug_user_id_matches": False})
+    world.threads.control.turn({"debug_user_id_matches": False})
     assert world.run()["outcome"] == "refreshed"
     assert world.calls() == ["refresh", "debug", "me"]
 
 
 @pytest.mark.parametrize("debug", ["expired", "permission", "unavailable", "html", "truncated", "lost_reply", "empty"])
 def test_an_inspection_that_fails_does_not_fail_the_refresh(world: World, debug: str) -> None:
-    world.threads.platform.fail("debug", debug, times=None)
+    world.threads.control.fail("debug", debug, times=None)
     assert world.run()["outcome"] == "refreshed"
 
 
 @pytest.mark.parametrize("me", ["expired", "no_resource", "unauthorized"])
 def test_a_new_token_that_is_refused_is_not_kept(world: World, me: str) -> None:
-    world.threads.platform.turn({"debug_works": False})
-    world.threads.platform.fail("me", me)
+    world.threads.control.turn({"debug_works": False})
+    world.threads.control.fail("me", me)
     before = world.stored()
     assert world.run()["outcome"] == "retry_later"
     assert world.stored() == before
@@ -493,8 +493,8 @@ def test_a_new_token_that_is_said_to_be_invalid_is_not_kept(world: World) -> Non
 
 def test_a_new_token_that_died_at_once_is_not_kept(world: World) -> None:
     before = world.stored()
-    world.threads.platform.fail("refresh", "delay", seconds=0.3)
-    threading.Timer(0.15, world.threads.platform.revoke, ("alice",)).start()
+    world.threads.control.fail("refresh", "delay", seconds=0.3)
+    threading.Timer(0.15, world.threads.people.revoke, ("alice",)).start()
     assert world.run()["outcome"] in ("retry_later", "sign_in_again")
     assert "debug" in world.calls()
     assert world.stored() == before
@@ -505,9 +505,9 @@ def test_a_new_token_that_died_at_once_is_not_kept(world: World) -> None:
 def test_a_new_token_that_cannot_be_proven_yet_is_stored_and_proven_by_the_next_run(
     world: World, fault: str, old_token_dies: bool
 ) -> None:
-    world.threads.platform.turn({"old_token_dies": old_token_dies})
+    world.threads.control.turn({"old_token_dies": old_token_dies})
     for call in ("debug", "me"):
-        world.threads.platform.fail(call, fault, times=None)
+        world.threads.control.fail(call, fault, times=None)
     described = world.manager.annotations(ALICE)
     reply = world.refresh.post("/")
     found = account(reply)
@@ -517,8 +517,8 @@ def test_a_new_token_that_cannot_be_proven_yet_is_stored_and_proven_by_the_next_
     assert world.manager.annotations(ALICE) == described
     assert world.manager.states(ALICE) == {1: "ENABLED", 2: "ENABLED", 3: "ENABLED"}
 
-    world.threads.platform.clear_faults()
-    world.threads.platform.calls.clear()
+    world.threads.control.clear_faults()
+    world.threads.control.calls.clear()
     assert world.run()["outcome"] == "too_young"
     assert world.calls() == ["debug"]
     assert world.manager.annotations(ALICE)["version"] == "3"
@@ -531,7 +531,7 @@ def test_a_new_token_that_cannot_be_proven_yet_is_stored_and_proven_by_the_next_
 
 @pytest.mark.parametrize("newline", ["", "\n", "\r\n", " \n"])
 def test_a_pasted_token_is_adopted_and_refreshed(empty: World, newline: str) -> None:
-    token = empty.threads.platform.issue_long_lived("alice", age=10 * DAY)
+    token = empty.threads.tokens.issue_long_lived("alice", age=10 * DAY)
     empty.manager.add(ALICE, token + newline)
     assert empty.run()["outcome"] == "refreshed"
     assert empty.manager.newest(ALICE) == "THalice-2"
@@ -540,7 +540,7 @@ def test_a_pasted_token_is_adopted_and_refreshed(empty: World, newline: str) -> 
 
 
 def test_a_pasted_young_token_is_described_now_and_refreshed_when_due(empty: World) -> None:
-    empty.manager.add(ALICE, empty.threads.platform.issue_long_lived("alice", age=23 * HOUR))
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=23 * HOUR))
     assert empty.run()["outcome"] == "too_young"
     assert empty.calls() == ["debug", "me"]
     assert empty.manager.annotations(ALICE)["version"] == "1"
@@ -551,8 +551,8 @@ def test_a_pasted_young_token_is_described_now_and_refreshed_when_due(empty: Wor
 
 @pytest.mark.parametrize("debug_works", [True, False])
 def test_a_pasted_token_of_somebody_else_is_misconfigured(empty: World, debug_works: bool) -> None:
-    empty.threads.platform.turn({"debug_works": debug_works})
-    empty.manager.add(ALICE, empty.threads.platform.issue_long_lived("mallory", age=2 * DAY))
+    empty.threads.control.turn({"debug_works": debug_works})
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("mallory", age=2 * DAY))
     before = empty.stored()
     reply = empty.refresh.post("/")
     assert (account(reply)["outcome"], reply.status_code) == ("misconfigured", 500)
@@ -562,21 +562,21 @@ def test_a_pasted_token_of_somebody_else_is_misconfigured(empty: World, debug_wo
 
 
 def test_a_bound_account_takes_no_token_of_another_id_even_of_its_name(world: World) -> None:
-    world.threads.platform.hand_over("alice", "mallory")
-    world.manager.add(ALICE, world.threads.platform.issue_long_lived("alice", age=2 * DAY))
+    world.threads.people.hand_over("alice", "mallory")
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice", age=2 * DAY))
     before = world.stored()
     assert world.run()["outcome"] == "misconfigured"
     assert world.stored() == before
 
 
 def test_an_account_whose_person_took_another_name_goes_on(world: World) -> None:
-    world.threads.platform.rename("alice", "alicia")
-    world.threads.platform.turn({"debug_works": False})
+    world.threads.people.rename("alice", "alicia")
+    world.threads.control.turn({"debug_works": False})
     assert world.run()["outcome"] == "refreshed"
 
 
 def test_a_pasted_short_lived_token_is_sign_in_again(empty: World) -> None:
-    empty.manager.add(ALICE, empty.threads.platform.issue_short_lived("alice"))
+    empty.manager.add(ALICE, empty.threads.tokens.issue_short_lived("alice"))
     before = empty.stored()
     reply = empty.refresh.post("/")
     assert (account(reply)["outcome"], reply.status_code) == ("sign_in_again", 500)
@@ -596,22 +596,22 @@ def test_garbage_is_misconfigured_and_sent_nowhere(empty: World, payload: bytes)
 
 
 def test_a_pasted_token_without_a_tester_role_is_refreshed_all_the_same(empty: World) -> None:
-    empty.threads.platform.turn({"debug_works": False})
-    empty.manager.add(ALICE, empty.threads.platform.issue_long_lived("alice", age=2 * DAY))
+    empty.threads.control.turn({"debug_works": False})
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
     assert empty.run()["outcome"] == "refreshed"
     assert empty.manager.annotations(ALICE)["version"] == "2"
 
 
 def test_a_pasted_token_that_is_dead_is_sign_in_again(empty: World) -> None:
-    empty.manager.add(ALICE, empty.threads.platform.issue_long_lived("alice", age=2 * DAY))
-    empty.threads.platform.change_password("alice")
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
+    empty.threads.people.change_password("alice")
     assert empty.run()["outcome"] == "sign_in_again"
     assert empty.manager.states(ALICE) == {1: "ENABLED"}
 
 
 def test_a_token_pasted_over_a_described_one_is_adopted_when_that_one_would_be_due(world: World) -> None:
     world.run()
-    pasted = world.threads.platform.issue_long_lived("alice", age=2 * DAY)
+    pasted = world.threads.tokens.issue_long_lived("alice", age=2 * DAY)
     number = world.manager.add(ALICE, pasted)
     world.clock.forward(DAY + HOUR)
     assert world.run()["outcome"] == "refreshed"
@@ -638,7 +638,7 @@ def test_where_the_described_version_was_taken_away_the_one_before_is_used(world
     states = world.manager.states(ALICE)
     assert states.pop(2) in ("DISABLED", "DESTROYED")
     assert states == {1: "ENABLED", 3: "ENABLED"}
-    assert world.threads.platform.alive(world.manager.newest(ALICE))
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
 
 
 def test_a_delayed_destruction_is_asked_for_once(world: World) -> None:
@@ -712,8 +712,8 @@ def test_a_binding_that_was_removed_is_made_again(world: World) -> None:
 
 
 def test_two_runs_at_once_lose_nothing_and_cry_no_wolf(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.threads.platform.turn({"old_token_dies": True})
-    world.threads.platform.fail("debug", "delay", seconds=0.4)
+    world.threads.control.turn({"old_token_dies": True})
+    world.threads.control.fail("debug", "delay", seconds=0.4)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(world.run)
         time.sleep(0.15)
@@ -722,35 +722,35 @@ def test_two_runs_at_once_lose_nothing_and_cry_no_wolf(world: World, capsys: pyt
     assert "refreshed" in outcomes
     assert outcomes <= {"refreshed", "too_young", "retry_later"}
     assert "ERROR" not in {line["severity"] for line in lines(capsys)}
-    assert world.threads.platform.alive(world.manager.newest(ALICE))
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
 
 
 @pytest.mark.parametrize("refusal", ["invalidated", "no_resource", "unauthorized", "bad_parameter"])
 def test_a_token_that_another_run_has_just_replaced_is_not_mourned(world: World, refusal: str) -> None:
-    platform = world.threads.platform
+    local = world.threads
 
     def replace(method: str, resource: str, when: str) -> None:
         if method == "AccessSecretVersion" and when == "after":
             world.manager.on_call = None
-            platform.revoke("alice")
-            world.manager.add(ALICE, platform.issue_long_lived("alice"))
+            local.people.revoke("alice")
+            world.manager.add(ALICE, local.tokens.issue_long_lived("alice"))
 
     world.manager.on_call = replace
-    platform.fail("refresh", refusal)
+    local.control.fail("refresh", refusal)
     assert world.run()["outcome"] == "retry_later"
-    platform.clear_faults()
+    local.control.clear_faults()
     assert world.run()["outcome"] == "too_young"
 
 
 def test_a_version_that_is_being_adopted_while_another_run_replaces_it_is_not_mourned(world: World) -> None:
-    platform = world.threads.platform
+    local = world.threads
     world.manager.set_annotations(ALICE, {})
 
     def replace(method: str, resource: str, when: str) -> None:
         if method == "AccessSecretVersion" and when == "after":
             world.manager.on_call = None
-            platform.revoke("alice")
-            world.manager.add(ALICE, platform.issue_long_lived("alice"))
+            local.people.revoke("alice")
+            world.manager.add(ALICE, local.tokens.issue_long_lived("alice"))
 
     world.manager.on_call = replace
     assert world.run()["outcome"] == "retry_later"
@@ -760,7 +760,7 @@ def test_an_uninstall_in_between_leaves_no_live_token(world: World) -> None:
     def uninstall(method: str, resource: str, when: str) -> None:
         if method == "AccessSecretVersion" and when == "after":
             world.manager.on_call = None
-            world.threads.platform.remove_app("alice")
+            world.threads.people.remove_app("alice")
             client = official_client(world.manager)
             for number in (1, 2):
                 client.destroy_secret_version(name=f"{ALICE_NAME}/versions/{number}")
@@ -825,10 +825,10 @@ PASSING += [StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED]
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", STORE_CALLS)
 def test_a_passing_fault_of_secret_manager_is_got_over(world: World, method: str, when: Any) -> None:
-    world.threads.platform.turn({"old_token_dies": True})
+    world.threads.control.turn({"old_token_dies": True})
     world.manager.fail(method, StatusCode.UNAVAILABLE, when=when)
     assert world.run()["outcome"] == "refreshed"
-    assert world.threads.platform.alive(world.manager.newest(ALICE))
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
     assert world.manager.annotations(ALICE)["version"] == str(max(world.manager.states(ALICE)))
     world.clock.forward(DAY + HOUR)
     assert world.run()["outcome"] == "refreshed"
@@ -847,7 +847,7 @@ def test_a_conflict_loses_nothing_and_the_next_run_heals_it(world: World, method
     world.manager.fail(method, StatusCode.ABORTED, when=when)
     reply = world.refresh.post("/")
     assert reply.status_code in (200, 503)
-    assert world.threads.platform.alive(world.manager.newest(ALICE))
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
     world.clock.forward(DAY + HOUR)
     world.run()
     world.clock.forward(DAY + HOUR)
@@ -922,8 +922,8 @@ def describe_many(world: World, count: int, expires_in_days: Callable[[int], int
     """Let there be so many more accounts with a due, described token, each of which ends in so many days."""
     usernames = [f"user{n:02}" for n in range(count)]
     for n, username in enumerate(usernames):
-        person = world.threads.platform.add_person(username)
-        token = world.threads.platform.issue_long_lived(username, age=2 * DAY)
+        person = world.threads.people.add(username)
+        token = world.threads.tokens.issue_long_lived(username, age=2 * DAY)
         expires_at = world.clock.now() + expires_in_days(n) * DAY
         world.manager.create(
             f"threads-token-{username}",
@@ -940,7 +940,7 @@ def describe_many(world: World, count: int, expires_in_days: Callable[[int], int
 
 def test_several_accounts_are_worked_on_at_a_time(empty: World) -> None:
     describe_many(empty, 20, lambda n: 30)
-    empty.threads.platform.fail("refresh", "delay", times=None, seconds=0.2)
+    empty.threads.control.fail("refresh", "delay", times=None, seconds=0.2)
     started = time.monotonic()
     reply = empty.refresh.post("/")
     assert reply.status_code == 200
@@ -959,7 +959,7 @@ def a_second(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_run_ends_within_its_budget_and_what_expires_first_went_first(empty: World) -> None:
     usernames = describe_many(empty, 70, lambda n: 15 + (n * 37) % 70)
     soonest_first = sorted(usernames, key=lambda username: 15 + (int(username[4:]) * 37) % 70)
-    empty.threads.platform.fail("refresh", "hang", times=None)
+    empty.threads.control.fail("refresh", "hang", times=None)
     started = time.monotonic()
     reply = empty.refresh.post("/")
     assert time.monotonic() - started < 1.4
@@ -967,14 +967,14 @@ def test_a_run_ends_within_its_budget_and_what_expires_first_went_first(empty: W
     assert reply.json is not None
     assert reply.json["outcomes"] == {"retry_later": 70, "not_signed_in": 3}
     assert [one["username"] for one in reply.json["accounts"]] == sorted(["alice", "bob", "dotted.name", *usernames])
-    assert {username for call, username in empty.threads.platform.calls} == set(soonest_first[:32])
+    assert {username for call, username in empty.threads.control.calls} == set(soonest_first[:32])
     time.sleep(0.8)  # until the calls that hang have ended
 
 
 @pytest.mark.usefixtures("a_second")
 def test_no_account_is_begun_in_the_last_fifth_of_the_budget(empty: World) -> None:
     describe_many(empty, 40, lambda n: 30)
-    empty.threads.platform.fail("refresh", "delay", times=None, seconds=0.82)
+    empty.threads.control.fail("refresh", "delay", times=None, seconds=0.82)
     empty.refresh.post("/")
     time.sleep(0.5)  # until those that were begun have ended
     assert empty.calls().count("refresh") == 32
@@ -985,7 +985,7 @@ def test_a_token_near_its_end_that_the_run_did_not_reach_is_an_error(
     empty: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     usernames = describe_many(empty, 40, lambda n: 10)
-    empty.threads.platform.fail("refresh", "hang", times=None)
+    empty.threads.control.fail("refresh", "hang", times=None)
     empty.refresh.post("/")
     told = {line["username"] for line in lines(capsys) if line["severity"] == "ERROR"}
     time.sleep(0.8)  # until the calls that hang have ended
@@ -1032,7 +1032,7 @@ def test_looking_at_a_version_that_nothing_describes_says_so(world: World) -> No
 
 def test_looking_at_an_expired_token_under_a_newer_one_says_so(world: World) -> None:
     world.clock.forward(61 * DAY)
-    world.manager.add(ALICE, world.threads.platform.issue_long_lived("alice"))
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice"))
     assert world.look()["version"] == f"{ALICE_NAME}/versions/3"
     assert world.look()["outcome"] == "current"
 
@@ -1106,7 +1106,7 @@ def test_looking_is_no_run(world: World, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_a_run_with_failures_has_completed_all_the_same(world: World, capsys: pytest.CaptureFixture[str]) -> None:
-    world.threads.platform.fail("refresh", "expired")
+    world.threads.control.fail("refresh", "expired")
     world.run()
     assert lines(capsys)[-1]["event"] == "run_completed"
 
@@ -1124,7 +1124,7 @@ def test_a_passing_fault_becomes_a_persons_business_two_weeks_before_the_end(
     world: World, capsys: pytest.CaptureFixture[str], days: int, days_left: int, severity: str
 ) -> None:
     world.clock.forward(days * DAY + HOUR)
-    world.threads.platform.fail("refresh", "unavailable", times=None)
+    world.threads.control.fail("refresh", "unavailable", times=None)
     line = alices_line(world, capsys)
     assert (line["severity"], line["event"], line["days_left"]) == (severity, "retry_later", days_left)
     assert ("sign in again" in line["message"]) == (severity == "ERROR")
@@ -1134,7 +1134,7 @@ def test_a_passing_fault_becomes_a_persons_business_two_weeks_before_the_end(
 def test_what_a_person_must_do_is_an_error_that_says_it(
     world: World, capsys: pytest.CaptureFixture[str], fault: str, event: str
 ) -> None:
-    world.threads.platform.fail("refresh", fault)
+    world.threads.control.fail("refresh", fault)
     line = alices_line(world, capsys)
     assert (line["severity"], line["event"]) == ("ERROR", event)
     assert "sign in again" in line["message"] or "deploy.sh check" in line["message"]
@@ -1147,8 +1147,8 @@ def test_what_a_person_must_do_is_an_error_that_says_it(
 def test_a_grant_that_ends_within_two_weeks_is_an_error_that_says_what_to_do(
     empty: World, capsys: pytest.CaptureFixture[str], days: int, outcome: str, severity: str
 ) -> None:
-    empty.threads.platform.set_private("alice")
-    token = empty.threads.platform.issue_long_lived("alice", age=2 * DAY, grant_age=days * DAY)
+    empty.threads.people.set_private("alice")
+    token = empty.threads.tokens.issue_long_lived("alice", age=2 * DAY, grant_age=days * DAY)
     empty.manager.add(ALICE, token)
     line = alices_line(empty, capsys)
     assert (line["severity"], line["event"]) == (severity, outcome)

@@ -21,7 +21,7 @@ from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
 from token_keeper.errors import BadRequest
 from token_keeper.settings import Secret
 from token_keeper.signed_request import SignedRequest, verify
@@ -300,7 +300,7 @@ def test_facts_that_describe_an_older_version_are_cleared_although_a_newer_is_ke
     clock.forward(timedelta(hours=1))
     request = threads.signed_request("alice")
     clock.forward(timedelta(hours=1))
-    manager.add(ALICE, threads.platform.issue_long_lived("alice"))  # nothing describes it
+    manager.add(ALICE, threads.tokens.issue_long_lived("alice"))  # nothing describes it
     assert post(oauth, "/uninstall", request).status_code == 200
     assert manager.states(ALICE) == {1: "DESTROYED", 2: "ENABLED"}
     assert manager.annotations(ALICE) == {}
@@ -369,7 +369,7 @@ def test_an_unknown_person_gets_the_same_answer_and_the_operator_an_error(
 ) -> None:
     sign_in(oauth, threads)
     capsys.readouterr()
-    threads.platform.turn({"signed_user_id_matches": False})
+    threads.control.turn({"signed_user_id_matches": False})
     for path in ("/uninstall", "/delete"):
         reply = post(oauth, path, threads.signed_request("alice"))
         assert reply.status_code == 200
@@ -398,7 +398,7 @@ def test_every_account_of_one_person_is_cleared(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock
 ) -> None:
     sign_in(oauth, threads)
-    threads.platform.rename("alice", "alicia")
+    threads.people.rename("alice", "alicia")
     manager.create("threads-token-alicia", labels=ACCOUNT_LABELS)
     sign_in(oauth, threads, "alicia")
     clock.forward(timedelta(seconds=2))

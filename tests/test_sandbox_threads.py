@@ -27,8 +27,8 @@ import pytest
 import requests
 
 from sandbox.clock import Clock
-from sandbox.signed_request import signed_request
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
+from sandbox.threads.signed_request import signed_request
 
 APP = "1234567890"
 SECRET = "sandbox-app-secret"
@@ -143,7 +143,7 @@ def test_a_redirect_uri_with_a_query_keeps_it(threads: LocalThreads) -> None:
 
 @pytest.mark.parametrize("echoed", [True, False])
 def test_cancel_goes_back_with_user_denied_and_the_state_if_so_switched(threads: LocalThreads, echoed: bool) -> None:
-    threads.platform.switches.state_on_cancel = echoed
+    threads.control.switches.state_on_cancel = echoed
     location = decide(authorize_url(threads), decision="cancel").headers["Location"]
     answer = {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
     assert answer.pop("error_description")
@@ -183,7 +183,7 @@ def test_a_person_without_an_accepted_invite_sees_1349245(threads: LocalThreads)
         "error_message": "The user has not accepted the invite to test the app",
         "error_code": 1349245,
     }
-    threads.platform.set_accepted("carol")
+    threads.people.set_accepted("carol")
     assert decide(authorize_url(threads), "carol").status_code == 302
 
 
@@ -192,7 +192,7 @@ def test_only_the_registered_redirect_uri_is_accepted_to_the_letter(clock: Clock
         assert requests.get(authorize_url(threads), timeout=5).status_code == 200
         other = requests.get(authorize_url(threads, redirect_uri=CALLBACK + "/"), timeout=5)
         assert other.json()["error_code"] == 1349168
-        threads.platform.switches.trailing_slash = True
+        threads.control.switches.trailing_slash = True
         assert requests.get(authorize_url(threads), timeout=5).json()["error_code"] == 1349168
         assert requests.get(authorize_url(threads, redirect_uri=CALLBACK + "/"), timeout=5).status_code == 200
 
@@ -210,7 +210,7 @@ def test_a_code_becomes_a_short_lived_token_with_a_numeric_user_id_above_2_to_53
     assert reply.status_code == 200
     assert reply.json() == {"access_token": "THalice-short-1", "user_id": 17841405793187001}
     assert int(float(reply.json()["user_id"])) != reply.json()["user_id"]
-    threads.platform.switches.code_user_id_is_string = True
+    threads.control.switches.code_user_id_is_string = True
     assert exchange_code(threads, fresh_code(threads)).json()["user_id"] == "17841405793187001"
 
 
@@ -262,17 +262,17 @@ def test_a_code_exchange_that_differs_from_the_request_is_refused(
 
 
 def test_a_short_lived_token_becomes_one_of_60_days(threads: LocalThreads) -> None:
-    short = threads.platform.issue_short_lived("alice")
+    short = threads.tokens.issue_short_lived("alice")
     reply = exchange_token(threads, short)
     assert reply.json() == {"access_token": "THalice-1", "token_type": "bearer", "expires_in": 5184000}
-    threads.platform.switches.expires_in = 5183944
+    threads.control.switches.expires_in = 5183944
     assert exchange_token(threads, short).json()["expires_in"] == 5183944
 
 
 def test_the_long_lived_exchange_wants_the_secret_and_a_living_short_lived_token(
     threads: LocalThreads, clock: Clock
 ) -> None:
-    short, long = threads.platform.issue_short_lived("alice"), threads.platform.issue_long_lived("alice")
+    short, long = threads.tokens.issue_short_lived("alice"), threads.tokens.issue_long_lived("alice")
     wrong = exchange_token(threads, short, secret="wrong")
     assert "client secret" in wrong.json()["error"]["message"]
     assert error(wrong) == (1, None)
@@ -296,7 +296,7 @@ def test_the_probe_tells_whether_app_id_and_secret_belong_together(threads: Loca
 
 
 def test_refresh_gives_a_new_token_of_60_days_and_leaves_the_old_one_alive(threads: LocalThreads, clock: Clock) -> None:
-    old = threads.platform.issue_long_lived("alice")
+    old = threads.tokens.issue_long_lived("alice")
     clock.forward(DAY)
     reply = refresh(threads, old)
     assert reply.json() == {"access_token": "THalice-2", "token_type": "bearer", "expires_in": 5184000}
@@ -307,27 +307,27 @@ def test_refresh_gives_a_new_token_of_60_days_and_leaves_the_old_one_alive(threa
 
 
 def test_refresh_may_return_the_same_string(threads: LocalThreads) -> None:
-    threads.platform.switches.same_string = True
-    old = threads.platform.issue_long_lived("alice", age=59 * DAY)
+    threads.control.switches.same_string = True
+    old = threads.tokens.issue_long_lived("alice", age=59 * DAY)
     assert refresh(threads, old).json()["access_token"] == old
     threads.clock.forward(59 * DAY)
     assert me(threads, old).status_code == 200
 
 
 def test_refresh_may_end_the_old_token(threads: LocalThreads) -> None:
-    threads.platform.switches.old_token_dies = True
-    old = threads.platform.issue_long_lived("alice", age=DAY)
+    threads.control.switches.old_token_dies = True
+    old = threads.tokens.issue_long_lived("alice", age=DAY)
     new = refresh(threads, old).json()["access_token"]
     assert error(me(threads, old)) == (190, 467)
     assert me(threads, new).status_code == 200
 
 
 def test_a_token_under_a_day_old_is_refused_in_the_shape_that_is_switched(threads: LocalThreads) -> None:
-    token = threads.platform.issue_long_lived("alice", age=timedelta(hours=23, minutes=59))
+    token = threads.tokens.issue_long_lived("alice", age=timedelta(hours=23, minutes=59))
     assert error(refresh(threads, token)) == (100, None)
-    threads.platform.turn({"too_young_code": 24, "too_young_subcode": 7})
+    threads.control.turn({"too_young_code": 24, "too_young_subcode": 7})
     assert error(refresh(threads, token)) == (24, 7)
-    threads.platform.turn({"too_young_shape": 4, "too_young_status": 403})
+    threads.control.turn({"too_young_shape": 4, "too_young_status": 403})
     reply = refresh(threads, token)
     assert reply.status_code == 403
     assert reply.json()["error"] == "invalid_grant"
@@ -337,13 +337,13 @@ def test_a_token_under_a_day_old_is_refused_in_the_shape_that_is_switched(thread
 
 
 def test_what_cannot_be_refreshed_is_refused(threads: LocalThreads) -> None:
-    issue = threads.platform.issue_long_lived
+    issue = threads.tokens.issue_long_lived
     expired = refresh(threads, issue("alice", age=60 * DAY))
     assert error(expired) == (190, 463)
     assert expired.json()["error"]["message"].startswith("Error validating access token: Session has expired on")
     assert error(refresh(threads, issue("alice", age=2 * DAY, scopes=["threads_content_publish"]))) == (10, None)
-    threads.platform.switches.too_young_code = 7
-    assert error(refresh(threads, threads.platform.issue_short_lived("alice"))) == (100, None)
+    threads.control.switches.too_young_code = 7
+    assert error(refresh(threads, threads.tokens.issue_short_lived("alice"))) == (100, None)
     assert error(refresh(threads, "made-up")) == (190, None)
     assert error(refresh(threads, "")) == (104, None)
     assert error(get(threads, "/refresh_access_token", access_token=issue("alice", age=2 * DAY))) == (100, None)
@@ -351,7 +351,7 @@ def test_what_cannot_be_refreshed_is_refused(threads: LocalThreads) -> None:
 
 @pytest.mark.parametrize(("username", "status"), [("alice", 200), ("bob", 400)])
 def test_refresh_renews_the_grant_of_a_public_profile_only(threads: LocalThreads, username: str, status: int) -> None:
-    token = threads.platform.issue_long_lived(username)
+    token = threads.tokens.issue_long_lived(username)
     for _ in range(2):
         threads.clock.forward(46 * DAY)
         token = refresh(threads, token).json()["access_token"]
@@ -368,7 +368,7 @@ def test_refresh_renews_the_grant_of_a_public_profile_only(threads: LocalThreads
 
 
 def test_me_gives_the_id_as_a_string_with_and_without_a_version(threads: LocalThreads) -> None:
-    token = threads.platform.issue_long_lived("dotted.name")
+    token = threads.tokens.issue_long_lived("dotted.name")
     assert me(threads, token).json() == {"id": "17841405793187007", "username": "dotted.name"}
     assert get(threads, "/me", fields="username", access_token=token).json() == {"username": "dotted.name"}
     assert get(threads, "/me", access_token=token).json() == {"id": "17841405793187007"}
@@ -388,28 +388,28 @@ def test_debug_token_describes_both_clocks_and_what_was_granted(threads: LocalTh
     assert data["issued_at"] == pytest.approx(now, abs=5)
     assert data["expires_at"] == pytest.approx(now + 60 * 86400, abs=5)
     assert data["data_access_expires_at"] == pytest.approx(now + 90 * 86400, abs=5)
-    threads.platform.switches.debug_user_id_matches = False
+    threads.control.switches.debug_user_id_matches = False
     assert debug(threads, token).json()["data"]["user_id"] != "17841405793187001"
 
 
 def test_an_expired_token_is_inspected_by_another_but_not_by_itself(threads: LocalThreads) -> None:
-    expired = threads.platform.issue_long_lived("alice", age=61 * DAY)
+    expired = threads.tokens.issue_long_lived("alice", age=61 * DAY)
     assert error(debug(threads, expired)) == (190, 463)
-    data = debug(threads, expired, by=threads.platform.issue_long_lived("bob")).json()["data"]
+    data = debug(threads, expired, by=threads.tokens.issue_long_lived("bob")).json()["data"]
     assert data["is_valid"] is False
     assert data["error"]["code"] == 190
 
 
 def test_debug_token_may_refuse_where_the_token_is_fine(threads: LocalThreads) -> None:
-    threads.platform.switches.debug_works = False
-    token = threads.platform.issue_long_lived("alice")
+    threads.control.switches.debug_works = False
+    token = threads.tokens.issue_long_lived("alice")
     assert error(debug(threads, token)) == (10, None)
     assert me(threads, token).status_code == 200
 
 
 def test_replies_may_be_wrapped(threads: LocalThreads) -> None:
-    threads.platform.switches.wrapped = True
-    token = threads.platform.issue_long_lived("alice", age=DAY)
+    threads.control.switches.wrapped = True
+    token = threads.tokens.issue_long_lived("alice", age=DAY)
     assert me(threads, token).json() == {"data": [{"id": "17841405793187001", "username": "alice"}]}
     assert refresh(threads, token).json()["data"][0]["access_token"] == "THalice-2"
     assert debug(threads, token).json()["data"][0]["is_valid"] is True
@@ -430,29 +430,29 @@ def test_other_addresses_and_methods_answer_404_and_405_as_json(threads: LocalTh
     ("event", "subcode"), [("remove_app", 458), ("change_password", 460), ("checkpoint", 459), ("revoke", 467)]
 )
 def test_an_event_ends_the_persons_tokens_and_nobody_elses(threads: LocalThreads, event: str, subcode: int) -> None:
-    hers, his = threads.platform.issue_long_lived("alice", age=DAY), threads.platform.issue_long_lived("bob")
+    hers, his = threads.tokens.issue_long_lived("alice", age=DAY), threads.tokens.issue_long_lived("bob")
     code = fresh_code(threads)
     requests.post(threads.url + "/sandbox/events", json={"event": event, "username": "alice"}, timeout=5)
     assert error(me(threads, hers)) == (190, subcode)
     assert error(refresh(threads, hers)) == (190, subcode)
     assert exchange_code(threads, code).status_code == 400
     assert me(threads, his).status_code == 200
-    assert not threads.platform.alive(hers)
-    assert me(threads, threads.platform.issue_long_lived("alice")).status_code == 200
+    assert not threads.tokens.alive(hers)
+    assert me(threads, threads.tokens.issue_long_lived("alice")).status_code == 200
 
 
 def test_a_rename_keeps_the_id_and_the_token(threads: LocalThreads) -> None:
-    token = threads.platform.issue_long_lived("alice")
-    threads.platform.rename("alice", "alicia")
+    token = threads.tokens.issue_long_lived("alice")
+    threads.people.rename("alice", "alicia")
     assert me(threads, token).json() == {"id": "17841405793187001", "username": "alicia"}
-    assert threads.platform.owner(token) == "alicia"
+    assert threads.tokens.owner(token) == "alicia"
     with pytest.raises(ValueError, match="taken"):
-        threads.platform.rename("bob", "alicia")
+        threads.people.rename("bob", "alicia")
 
 
 def test_a_username_may_change_hands(threads: LocalThreads) -> None:
-    hers, theirs = threads.platform.issue_long_lived("alice"), threads.platform.issue_long_lived("mallory")
-    threads.platform.hand_over("alice", to="mallory")
+    hers, theirs = threads.tokens.issue_long_lived("alice"), threads.tokens.issue_long_lived("mallory")
+    threads.people.hand_over("alice", to="mallory")
     assert me(threads, hers).json() == {"id": "17841405793187001", "username": "alice.before"}
     assert me(threads, theirs).json() == {"id": "17841405793187009", "username": "alice"}
 
@@ -460,10 +460,10 @@ def test_a_username_may_change_hands(threads: LocalThreads) -> None:
 def test_thousands_of_people_are_cheap(threads: LocalThreads) -> None:
     before = time.monotonic()
     for n in range(3000):
-        threads.platform.add_person(f"u{n:04}")
-        threads.platform.issue_long_lived(f"u{n:04}", age=DAY)
+        threads.people.add(f"u{n:04}")
+        threads.tokens.issue_long_lived(f"u{n:04}", age=DAY)
     assert len(requests.get(threads.url + "/sandbox/state", timeout=5).json()["people"]) == 3005
-    assert len({person.id for person in threads.platform.people.values()}) == 3005
+    assert len({person.id for person in threads.people}) == 3005
     assert time.monotonic() - before < 3
 
 
@@ -514,8 +514,8 @@ def test_a_callback_is_signed_sent_as_a_form_and_ends_the_tokens(
     threads: LocalThreads, inbox: tuple[str, list[tuple[str, str, str]]], kind: str
 ) -> None:
     url, received = inbox
-    token = threads.platform.issue_long_lived("alice")
-    threads.callback_urls[kind] = f"{url}/{kind}"
+    token = threads.tokens.issue_long_lived("alice")
+    threads.callbacks.urls[kind] = f"{url}/{kind}"
     reply = requests.post(threads.url + "/sandbox/events", json={"event": kind, "username": "alice"}, timeout=5).json()
     assert reply["delivery"]["status"] == 200
     assert reply["delivery"]["body"] == '{"confirmation_code": "c0de"}'
@@ -532,10 +532,10 @@ def test_a_callback_is_signed_sent_as_a_form_and_ends_the_tokens(
 def test_a_callback_may_name_the_person_by_another_id_and_be_backdated(
     threads: LocalThreads, inbox: tuple[str, list[tuple[str, str, str]]]
 ) -> None:
-    threads.platform.switches.signed_user_id_matches = False
+    threads.control.switches.signed_user_id_matches = False
     threads.send_uninstall("alice", to=inbox[0] + "/x", issued_at=1700000000)
     payload = opened(parse_qs(inbox[1][0][2])["signed_request"][0])
-    assert payload["user_id"] not in {person.id for person in threads.platform.people.values()}
+    assert payload["user_id"] not in {person.id for person in threads.people}
     assert payload["issued_at"] == 1700000000
 
 
@@ -586,10 +586,10 @@ def test_a_callback_that_nobody_answers_is_told(threads: LocalThreads) -> None:
 def test_every_class_of_error_can_be_asked_for_in_every_shape(
     threads: LocalThreads, name: str, status: int, code: int, subcode: int | None
 ) -> None:
-    token = threads.platform.issue_long_lived("alice", age=DAY)
+    token = threads.tokens.issue_long_lived("alice", age=DAY)
     replies = []
     for shape in (1, 2, 3, 4):
-        threads.platform.fail("refresh", name, shape=shape)
+        threads.control.fail("refresh", name, shape=shape)
         replies.append(refresh(threads, token))
     assert [reply.status_code for reply in replies] == [status] * 4
     one, two, three, four = (reply.json() for reply in replies)
@@ -602,26 +602,26 @@ def test_every_class_of_error_can_be_asked_for_in_every_shape(
 
 
 def test_a_transient_error_says_so_and_429_says_when_to_come_back(threads: LocalThreads) -> None:
-    threads.platform.fail("me", "transient_flag")
-    threads.platform.fail("me", "retry_after")
+    threads.control.fail("me", "transient_flag")
+    threads.control.fail("me", "retry_after")
     assert me(threads, "x").json()["error"]["is_transient"] is True
     assert me(threads, "x").headers["Retry-After"] == "30"
 
 
 def test_a_fault_comes_as_often_as_asked_for_whom_it_was_asked(threads: LocalThreads) -> None:
-    hers, his = threads.platform.issue_long_lived("alice"), threads.platform.issue_long_lived("bob")
-    threads.platform.fail("me", "unavailable", times=2, username="alice")
-    threads.platform.fail("debug", "html_502", times=None)
+    hers, his = threads.tokens.issue_long_lived("alice"), threads.tokens.issue_long_lived("bob")
+    threads.control.fail("me", "unavailable", times=2, username="alice")
+    threads.control.fail("debug", "html_502", times=None)
     assert me(threads, his).status_code == 200
     assert [me(threads, hers).status_code for _ in range(3)] == [503, 503, 200]
     assert [debug(threads, his).status_code for _ in range(3)] == [502, 502, 502]
-    threads.platform.clear_faults()
+    threads.control.clear_faults()
     assert debug(threads, his).status_code == 200
 
 
 def call_all(threads: LocalThreads) -> dict[str, int]:
-    token, short = threads.platform.issue_long_lived("alice", age=DAY), threads.platform.issue_short_lived("alice")
-    code = threads.platform.issue_code("alice", CALLBACK)
+    token, short = threads.tokens.issue_long_lived("alice", age=DAY), threads.tokens.issue_short_lived("alice")
+    code = threads.tokens.issue_code("alice", CALLBACK)
     query = {"client_id": APP, "client_secret": SECRET, "grant_type": "client_credentials"}
     return {
         "authorize": requests.get(authorize_url(threads), timeout=5).status_code,
@@ -636,9 +636,9 @@ def call_all(threads: LocalThreads) -> dict[str, int]:
 
 @pytest.mark.parametrize("call", ["authorize", "exchange_code", "exchange_token", "refresh", "me", "debug", "probe"])
 def test_every_call_can_fail_alone_and_is_written_down(threads: LocalThreads, call: str) -> None:
-    threads.platform.fail(call, "unavailable", times=None)
+    threads.control.fail(call, "unavailable", times=None)
     assert call_all(threads) == {name: 503 if name == call else 200 for name in call_all(threads)}
-    assert threads.platform.calls[:7] == [
+    assert threads.control.calls[:7] == [
         ("authorize", None),
         ("exchange_code", "alice"),
         ("exchange_token", "alice"),
@@ -650,9 +650,9 @@ def test_every_call_can_fail_alone_and_is_written_down(threads: LocalThreads, ca
 
 
 def test_replies_that_look_well_and_are_not(threads: LocalThreads) -> None:
-    token = threads.platform.issue_long_lived("alice", age=DAY)
+    token = threads.tokens.issue_long_lived("alice", age=DAY)
     for name in ("error_in_200", "no_token", "html", "html_502", "empty", "redirect"):
-        threads.platform.fail("refresh", name)
+        threads.control.fail("refresh", name)
     in_200, no_token, html, html_502, empty, elsewhere = (refresh(threads, token) for _ in range(6))
     assert (in_200.status_code, in_200.json()["error"]["code"]) == (200, 190)
     assert (no_token.status_code, "access_token" in no_token.json()) == (200, False)
@@ -660,25 +660,25 @@ def test_replies_that_look_well_and_are_not(threads: LocalThreads) -> None:
     assert (html_502.status_code, html_502.text[:15]) == (502, "<!doctype html>")
     assert (empty.status_code, empty.content) == (200, b"")
     assert (elsewhere.status_code, elsewhere.headers["Location"]) == (302, "/sandbox/elsewhere")
-    assert threads.platform.holdings()["alice"][-1].value == token
+    assert threads.tokens.by_username()["alice"][-1].value == token
 
 
 def test_whoever_follows_a_redirect_is_seen(threads: LocalThreads) -> None:
-    threads.platform.fail("me", "redirect")
+    threads.control.fail("me", "redirect")
     requests.get(threads.url + "/v1.0/me", timeout=5)
-    assert threads.platform.calls == [("me", None), ("elsewhere", None)]
+    assert threads.control.calls == [("me", None), ("elsewhere", None)]
 
 
 def test_a_truncated_and_a_lost_reply_come_after_the_deed(threads: LocalThreads) -> None:
-    threads.platform.switches.old_token_dies = True
-    first, second = (threads.platform.issue_long_lived(name, age=DAY) for name in ("alice", "bob"))
-    threads.platform.fail("refresh", "truncated")
-    threads.platform.fail("refresh", "lost_reply")
+    threads.control.switches.old_token_dies = True
+    first, second = (threads.tokens.issue_long_lived(name, age=DAY) for name in ("alice", "bob"))
+    threads.control.fail("refresh", "truncated")
+    threads.control.fail("refresh", "lost_reply")
     with pytest.raises(requests.JSONDecodeError):
         refresh(threads, first).json()
     with pytest.raises(requests.ConnectionError):
         refresh(threads, second)
-    assert [threads.platform.alive(token) for token in (first, second, "THalice-2", "THbob-2")] == [
+    assert [threads.tokens.alive(token) for token in (first, second, "THalice-2", "THbob-2")] == [
         False,
         False,
         True,
@@ -688,25 +688,25 @@ def test_a_truncated_and_a_lost_reply_come_after_the_deed(threads: LocalThreads)
 
 def test_a_lost_reply_to_the_code_exchange_has_spent_the_code(threads: LocalThreads) -> None:
     code = fresh_code(threads)
-    threads.platform.fail("exchange_code", "lost_reply")
+    threads.control.fail("exchange_code", "lost_reply")
     with pytest.raises(requests.ConnectionError):
         exchange_code(threads, code)
     assert "already used" in exchange_code(threads, code).json()["error_message"]
 
 
 def test_a_delayed_a_dripping_and_a_hanging_answer(threads: LocalThreads) -> None:
-    token = threads.platform.issue_long_lived("alice")
-    threads.platform.fail("me", "delay", seconds=0.3)
+    token = threads.tokens.issue_long_lived("alice")
+    threads.control.fail("me", "delay", seconds=0.3)
     before = time.monotonic()
     assert me(threads, token).status_code == 200
     assert time.monotonic() - before > 0.29
 
-    threads.platform.fail("me", "drip", seconds=0.02)
+    threads.control.fail("me", "drip", seconds=0.02)
     before = time.monotonic()
     assert me(threads, token).json()["username"] == "alice"
     assert time.monotonic() - before > 0.02 * 40
 
-    threads.platform.fail("me", "hang")
+    threads.control.fail("me", "hang")
     with pytest.raises(requests.ReadTimeout):
         requests.get(threads.url + "/me", timeout=0.3)
     assert me(threads, token).status_code == 200
@@ -716,9 +716,9 @@ def test_stopping_lets_go_of_calls_that_hang_drip_or_wait(clock: Clock) -> None:
     with ThreadPoolExecutor(3) as pool:
         with LocalThreads(clock) as threads:
             for name in ("hang", "drip", "delay"):
-                threads.platform.fail("me", name, seconds=60)
+                threads.control.fail("me", name, seconds=60)
             waiting = [pool.submit(lambda: requests.get(threads.url + "/me", timeout=20)) for _ in range(3)]
-            while len(threads.platform.calls) < 3:
+            while len(threads.control.calls) < 3:
                 time.sleep(0.01)
             before = time.monotonic()
         assert time.monotonic() - before < 1
@@ -728,22 +728,22 @@ def test_stopping_lets_go_of_calls_that_hang_drip_or_wait(clock: Clock) -> None:
 
 
 def test_a_reply_may_be_about_another_person(threads: LocalThreads) -> None:
-    token = threads.platform.issue_long_lived("alice", age=DAY)
+    token = threads.tokens.issue_long_lived("alice", age=DAY)
     for call in ("refresh", "me", "debug", "exchange_code", "exchange_token"):
-        threads.platform.fail(call, "another_person")
+        threads.control.fail(call, "another_person")
     other = refresh(threads, token).json()["access_token"]
-    assert threads.platform.owner(other) == "mallory"
+    assert threads.tokens.owner(other) == "mallory"
     assert me(threads, token).json() == {"id": "17841405793187009", "username": "mallory"}
     assert debug(threads, token).json()["data"]["user_id"] == "17841405793187009"
     assert exchange_code(threads, fresh_code(threads)).json()["user_id"] == 17841405793187009
-    long_lived = exchange_token(threads, threads.platform.issue_short_lived("alice")).json()["access_token"]
+    long_lived = exchange_token(threads, threads.tokens.issue_short_lived("alice")).json()["access_token"]
     assert me(threads, long_lived).json()["username"] == "mallory"
     assert me(threads, token).json()["username"] == "alice"
 
 
 def test_a_refresh_may_give_a_short_lived_token(threads: LocalThreads) -> None:
-    token = threads.platform.issue_long_lived("alice", age=DAY)
-    threads.platform.fail("refresh", "short_lived")
+    token = threads.tokens.issue_long_lived("alice", age=DAY)
+    threads.control.fail("refresh", "short_lived")
     reply = refresh(threads, token).json()
     assert reply == {"access_token": "THalice-short-1", "token_type": "bearer", "expires_in": 3600}
     data = debug(threads, "THalice-short-1").json()["data"]
@@ -767,14 +767,14 @@ def test_a_fault_that_cannot_be_is_400_and_sets_nothing(threads: LocalThreads, w
     reply = requests.post(threads.url + "/sandbox/faults", json=wanted, timeout=5)
     assert reply.status_code == 400
     assert reply.json()["error"]
-    assert threads.platform.faults == []
+    assert threads.control.faults == []
 
 
 # -- the control page and its API
 
 
 def test_the_control_api_moves_the_clock(threads: LocalThreads) -> None:
-    token = threads.platform.issue_long_lived("alice")
+    token = threads.tokens.issue_long_lived("alice")
     moved = requests.post(threads.url + "/sandbox/clock", json={"by": "60d"}, timeout=5)
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", moved.json()["now"])
     assert error(me(threads, token)) == (190, 463)
@@ -786,14 +786,14 @@ def test_the_control_api_sets_faults_and_switches(threads: LocalThreads) -> None
     fault = {"call": "me", "fault": "expired", "times": None, "username": "alice", "shape": 3}
     set_up = requests.post(threads.url + "/sandbox/faults", json=fault, timeout=5)
     assert set_up.json()["faults"][0]["times"] is None
-    assert me(threads, threads.platform.issue_long_lived("alice")).json()["error_code"] == 190
+    assert me(threads, threads.tokens.issue_long_lived("alice")).json()["error_code"] == 190
     requests.post(threads.url + "/sandbox/faults", json={"clear": True}, timeout=5)
-    assert threads.platform.faults == []
+    assert threads.control.faults == []
     turned = requests.post(threads.url + "/sandbox/switches", json={"same_string": True}, timeout=5)
     assert turned.json()["switches"]["same_string"] is True
     for nonsense in ({"no_such": True}, {"same_string": 1}, {"wrapped": True, "too_young_shape": 9}, [1]):
         assert requests.post(threads.url + "/sandbox/switches", json=nonsense, timeout=5).status_code == 400
-    assert threads.platform.switches.wrapped is False
+    assert threads.control.switches.wrapped is False
 
 
 def test_events_that_cannot_be_are_400(threads: LocalThreads) -> None:
@@ -811,7 +811,7 @@ def test_events_that_cannot_be_are_400(threads: LocalThreads) -> None:
 
 def test_the_page_and_the_state_show_four_characters_of_a_token(clock: Clock) -> None:
     with LocalThreads(clock) as threads:
-        token = threads.platform.issue_long_lived("alice")
+        token = threads.tokens.issue_long_lived("alice")
         assert re.fullmatch(r"THAA[\w-]{176}", token)
         page, state = requests.get(threads.url + "/sandbox", timeout=5), get(threads, "/sandbox/state")
     for shown in (page.text, state.text):
@@ -831,14 +831,14 @@ def test_the_forms_of_the_page_work_and_lead_back_to_it(threads: LocalThreads) -
     assert threads.clock.now() - before >= DAY
     form = {"call": "me", "fault": "delay", "times": "", "username": "", "shape": "", "status": "", "seconds": "0.1"}
     assert send("/sandbox/faults", **form).status_code == 303
-    [fault] = threads.platform.faults
+    [fault] = threads.control.faults
     assert (fault.times, fault.username, fault.seconds) == (None, None, 0.1)
     assert send("/sandbox/switches", same_string="on", too_young_code="24").status_code == 303
-    assert threads.platform.switches.same_string is True
-    assert threads.platform.switches.state_on_cancel is False
-    assert threads.platform.switches.too_young_code == 24
+    assert threads.control.switches.same_string is True
+    assert threads.control.switches.state_on_cancel is False
+    assert threads.control.switches.too_young_code == 24
     assert send("/sandbox/events", event="rename", username="alice", to="alicia").status_code == 303
-    assert "alicia" in threads.platform.people
+    assert "alicia" in {person.username for person in threads.people}
     mistaken = send("/sandbox/clock", by="<b>soon")
     assert mistaken.status_code == 400
     assert "not a duration" in mistaken.text
@@ -883,7 +883,7 @@ def test_a_person_signs_in_and_moves_the_clock_in_a_browser(threads: LocalThread
     page.get_by_role("button", name="Continue").click()
     page.wait_for_url("**/sandbox?code=*")
     assert page.url.endswith("#_")
-    assert threads.platform.people["bob"].grant.scopes == ["threads_basic"]
+    assert threads.people["bob"].grant.scopes == ["threads_basic"]
     before = threads.clock.now()
     page.get_by_role("button", name="+60 days").click()
     page.wait_for_url("**/sandbox#clock")
@@ -891,10 +891,10 @@ def test_a_person_signs_in_and_moves_the_clock_in_a_browser(threads: LocalThread
     page.get_by_label("Fault").select_option("hang")
     page.get_by_role("button", name="Make it fail").click()
     page.wait_for_url("**/sandbox#faults")
-    assert [(fault.call, fault.name, fault.times) for fault in threads.platform.faults] == [("refresh", "hang", 1)]
+    assert [(fault.call, fault.name, fault.times) for fault in threads.control.faults] == [("refresh", "hang", 1)]
     page.locator("article", has_text="carol").get_by_role("button", name="Accept invite").click()
     page.wait_for_url("**/sandbox#people")
-    assert threads.platform.people["carol"].accepted
+    assert threads.people["carol"].accepted
     assert page.evaluate("document.documentElement.scrollWidth") == 390
 
 
@@ -904,12 +904,12 @@ def test_a_person_signs_in_and_moves_the_clock_in_a_browser(threads: LocalThread
 def test_a_restart_loses_nothing(tmp_path: Path, clock: Clock) -> None:
     path = tmp_path / "kept" / "threads.json"
     with LocalThreads(clock, path=path) as threads:
-        token = threads.platform.issue_long_lived("bob", age=DAY)
-        removed = threads.platform.issue_long_lived("mallory")
-        threads.platform.remove_app("mallory")
-        threads.platform.rename("alice", "alicia")
-        threads.platform.turn({"same_string": True})
-        threads.platform.fail("me", "expired", times=None, username="alicia", shape=4)
+        token = threads.tokens.issue_long_lived("bob", age=DAY)
+        removed = threads.tokens.issue_long_lived("mallory")
+        threads.people.remove_app("mallory")
+        threads.people.rename("alice", "alicia")
+        threads.control.turn({"same_string": True})
+        threads.control.fail("me", "expired", times=None, username="alicia", shape=4)
         code, before = fresh_code(threads, "dotted.name"), threads_state(threads)
     assert path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in path.parent.iterdir()] == ["threads.json"]
@@ -919,8 +919,8 @@ def test_a_restart_loses_nothing(tmp_path: Path, clock: Clock) -> None:
         assert refresh(threads, token).json()["access_token"] == token
         assert error(me(threads, removed)) == (190, 458)
         assert exchange_code(threads, code).status_code == 200
-        threads.platform.add_person("newcomer")
-        assert len({person.id for person in threads.platform.people.values()}) == 6
+        threads.people.add("newcomer")
+        assert len({person.id for person in threads.people}) == 6
 
 
 def threads_state(threads: LocalThreads) -> dict[str, Any]:

@@ -19,9 +19,9 @@ from grpc import StatusCode
 from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
-from sandbox.refusals import REFUSALS
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.refusals import REFUSALS
+from sandbox.threads.server import LocalThreads
 from token_keeper import threads as keeper_threads
 
 ALICE, ALICE_ID = "threads-token-alice", "17841405793187001"
@@ -44,7 +44,7 @@ def start(oauth: FlaskClient, threads: LocalThreads, person: str = "alice", **ho
 
 
 def code_calls(threads: LocalThreads) -> int:
-    return sum(call == "exchange_code" for call, _ in threads.platform.calls)
+    return sum(call == "exchange_code" for call, _ in threads.control.calls)
 
 
 def assert_nothing_kept(manager: SecretManager, secret_id: str = ALICE) -> None:
@@ -185,7 +185,7 @@ def test_a_sign_in_without_threads_basic_is_refused_and_not_kept(
 def test_the_receipt_page_says_where_the_end_of_the_grant_is_not_known(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
 ) -> None:
-    threads.platform.turn({"debug_works": False})
+    threads.control.turn({"debug_works": False})
     page = oauth.get(sign_in(oauth, threads).headers["Location"]).text
     assert "Permission grant ends</dt><dd>not known" in page
     assert "data-access-expires-at" not in manager.annotations(ALICE)
@@ -205,7 +205,7 @@ def test_the_receipt_page_says_where_the_end_of_the_grant_is_not_known(
 def test_a_sign_in_works_however_threads_behaves_where_its_pages_are_silent(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, switches: dict[str, Any]
 ) -> None:
-    threads.platform.turn(switches)
+    threads.control.turn(switches)
     assert sign_in(oauth, threads).status_code == 303
     assert manager.newest(ALICE) == "THalice-1"
     assert manager.labels(ALICE)["threads-user-id"] == ALICE_ID
@@ -232,7 +232,7 @@ def test_an_account_with_a_dot_is_kept_under_its_own_secret(
 def test_an_upper_case_username_is_kept_under_the_lower_case_secret(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
 ) -> None:
-    threads.platform.rename("alice", "ALICE")
+    threads.people.rename("alice", "ALICE")
     assert sign_in(oauth, threads, "ALICE").status_code == 303
     assert len(manager.payloads(ALICE)) == 1
 
@@ -249,12 +249,15 @@ def test_labels_and_annotations_of_others_are_kept(
 
 
 def test_a_code_with_the_fragment_behind_it_works_and_one_that_ends_alike_keeps_its_end(
-    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, monkeypatch: pytest.MonkeyPatch
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     back = start(oauth, threads)
     assert get(oauth, re.sub(r"code=([^&]+)", r"code=\1%23_", back)).status_code == 303
-    monkeypatch.setattr("sandbox.platform.secrets.token_urlsafe", lambda _: "ends-with__")
-    assert sign_in(oauth, threads).status_code == 303
+    with LocalThreads(clock, APP_ID, APP_SECRET, random_text=lambda _: "ends-with__") as other:
+        monkeypatch.setenv("THREADS_AUTHORIZE_URL", f"{other.url}/oauth/authorize")
+        monkeypatch.setenv("THREADS_API_URL", other.url)
+        oauth = functions_framework.create_app("oauth", str(MAIN)).test_client()
+        assert sign_in(oauth, other).status_code == 303
 
 
 def test_signing_in_reads_no_token(oauth: FlaskClient, threads: LocalThreads, manager: SecretManager) -> None:
@@ -387,7 +390,7 @@ def test_a_state_is_good_once_after_success(oauth: FlaskClient, threads: LocalTh
 
 def test_a_state_is_good_once_after_failure(oauth: FlaskClient, threads: LocalThreads, manager: SecretManager) -> None:
     back = start(oauth, threads)
-    threads.platform.fail("exchange_code", "unavailable")
+    threads.control.fail("exchange_code", "unavailable")
     assert get(oauth, back).status_code == 503
     assert_refused_without_asking_threads(get(oauth, back), threads, manager, calls=1)
 
@@ -419,7 +422,7 @@ def test_any_instance_can_finish_what_another_began(
 def test_a_cancelled_consent_is_told_and_stores_nothing(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, echo: bool
 ) -> None:
-    threads.platform.turn({"state_on_cancel": echo})
+    threads.control.turn({"state_on_cancel": echo})
     reply = get(oauth, start(oauth, threads, decision="cancel"))
     assert reply.status_code == 400
     assert "cancelled or refused" in reply.text
@@ -483,9 +486,9 @@ def test_whatever_fails_on_the_way_has_its_status_and_stores_nothing(
     expected = dict.fromkeys(faults, 502) | {name: STATUS[name] for name in faults if name in STATUS} | others
     found = {}
     for name in faults:
-        threads.platform.fail(call, name, None)
+        threads.control.fail(call, name, None)
         found[name] = sign_in(oauth, threads).status_code
-        threads.platform.clear_faults()
+        threads.control.clear_faults()
         assert_nothing_kept(manager)
         assert "threads-user-id" not in manager.labels(ALICE), name
     assert found == expected
@@ -498,9 +501,9 @@ def test_an_inspection_that_fails_never_fails_a_sign_in(
     faults = ["expired", "permission", "no_resource", "retry_after", "html_502", "another_person", *UNUSABLE]
     found = {}
     for name in faults:
-        threads.platform.fail("debug", name, None)
+        threads.control.fail("debug", name, None)
         found[name] = sign_in(oauth, threads).status_code
-        threads.platform.clear_faults()
+        threads.control.clear_faults()
     assert found == dict.fromkeys(faults, 303)
 
 
@@ -543,7 +546,7 @@ def test_a_token_of_an_hour_or_of_no_known_age_is_never_kept(
 def test_a_spent_code_is_told_in_any_shape(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, shape: int
 ) -> None:
-    threads.platform.fail("exchange_code", "code_spent", shape=shape)
+    threads.control.fail("exchange_code", "code_spent", shape=shape)
     reply = sign_in(oauth, threads)
     assert reply.status_code == 400
     assert "used up" in reply.text
@@ -555,7 +558,7 @@ def test_a_spent_code_is_told_in_any_shape(
 def test_what_the_operator_must_mend_is_a_500_and_an_error_in_any_shape(
     oauth: FlaskClient, threads: LocalThreads, capsys: pytest.CaptureFixture[str], name: str, shape: int
 ) -> None:
-    threads.platform.fail("exchange_code", name, shape=shape)
+    threads.control.fail("exchange_code", name, shape=shape)
     assert sign_in(oauth, threads).status_code == 500
     assert [line["severity"] for line in logged(capsys)] == ["ERROR"]
 
@@ -582,8 +585,8 @@ def test_a_lost_reply_to_the_code_exchange_is_never_sent_again(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, hasty: None
 ) -> None:
     for name in ("lost_reply", "hang", "truncated", "html_502", "unavailable"):
-        threads.platform.calls.clear()
-        threads.platform.fail("exchange_code", name)
+        threads.control.calls.clear()
+        threads.control.fail("exchange_code", name)
         assert sign_in(oauth, threads).status_code in (502, 503)
         assert code_calls(threads) == 1, name
     assert_nothing_kept(manager)
@@ -594,7 +597,7 @@ def test_a_passing_fault_after_the_code_exchange_is_tried_again(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, hasty: None, call: str
 ) -> None:
     for number, name in enumerate(("lost_reply", "unavailable", "html_502"), 1):
-        threads.platform.fail(call, name)
+        threads.control.fail(call, name)
         assert sign_in(oauth, threads).status_code == 303, name
         assert len(manager.payloads(ALICE)) == number
 
@@ -605,7 +608,7 @@ def test_whatever_hangs_the_callback_answers_within_its_limit(
 ) -> None:
     assert names_of(oauth)["CALLBACK_SECONDS"] <= 85
     monkeypatch.setitem(names_of(oauth), "CALLBACK_SECONDS", 0.5)
-    threads.platform.fail(call, "hang", None)
+    threads.control.fail(call, "hang", None)
     back = start(oauth, threads)
     started = time.monotonic()
     reply = get(oauth, back)
@@ -682,7 +685,7 @@ def test_a_username_that_changed_hands_does_not_open_the_account(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert sign_in(oauth, threads).status_code == 303
-    threads.platform.hand_over("alice", "mallory")
+    threads.people.hand_over("alice", "mallory")
     manager.calls.clear()
     capsys.readouterr()
     assert_a_stranger(sign_in(oauth, threads), manager, capsys)
@@ -702,7 +705,7 @@ def test_a_username_that_looks_alike_is_another_one(
         monkeypatch.setenv("THREADS_API_URL", threads.url)
         monkeypatch.setenv("THREADS_AUTHORIZE_URL", f"{threads.url}/oauth/authorize")
         for username in [*LOOK_ALIKES, "dotted-name", "dotted_name", "../alice", "alice/versions/1", "a" * 200]:
-            threads.platform.rename(person, username)
+            threads.people.rename(person, username)
             person = username
             assert sign_in(oauth, threads, username).status_code == 403, username
     assert not {"AddSecretVersion", "UpdateSecret"} & {method for method, _ in manager.calls}

@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
-from sandbox.threads import LocalThreads
+from sandbox.threads.server import LocalThreads
 from soak.simulated_time import SimulatedClock
 from token_keeper import clock as keeper_clock
 
@@ -62,7 +62,7 @@ def kept(threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: F
     """Alice's token, refreshed just now, before an outage begins."""
     for name in ("bob", "dotted-name"):
         manager.set_labels(f"threads-token-{name}", {})
-    manager.add(ALICE, threads.platform.issue_long_lived("alice", age=3 * DAY))
+    manager.add(ALICE, threads.tokens.issue_long_lived("alice", age=3 * DAY))
     assert refresh.post("/").get_json()["outcomes"] == {"refreshed": 1}
     return manager.newest(ALICE)
 
@@ -71,11 +71,11 @@ def test_a_token_survives_59_days_without_threads(
     kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient
 ) -> None:
     for call in ("refresh", "me", "debug"):
-        threads.platform.fail(call, "unavailable", times=None)
+        threads.control.fail(call, "unavailable", times=None)
     daily_runs_end_with("retry_later", 59, clock, refresh)
-    threads.platform.clear_faults()
+    threads.control.clear_faults()
     assert refresh.post("/").get_json()["outcomes"] == {"refreshed": 1}
-    assert threads.platform.alive(manager.newest(ALICE))
+    assert threads.tokens.alive(manager.newest(ALICE))
 
 
 def test_a_token_survives_59_days_without_secret_manager(
@@ -87,7 +87,7 @@ def test_a_token_survives_59_days_without_secret_manager(
         assert refresh.post("/").status_code == 503
     manager.heal()
     assert refresh.post("/").get_json()["outcomes"] == {"refreshed": 1}
-    assert threads.platform.alive(manager.newest(ALICE))
+    assert threads.tokens.alive(manager.newest(ALICE))
 
 
 def test_no_token_survives_60_days_and_a_second_without_threads(
@@ -97,7 +97,7 @@ def test_no_token_survives_60_days_and_a_second_without_threads(
     body = refresh.post("/").get_json()
     assert body["outcomes"] == {"sign_in_again": 1}
     assert manager.newest(ALICE) == kept
-    assert not threads.platform.alive(kept)
+    assert not threads.tokens.alive(kept)
 
 
 def test_a_token_is_refreshed_in_its_last_second(
@@ -105,17 +105,17 @@ def test_a_token_is_refreshed_in_its_last_second(
 ) -> None:
     clock.forward(60 * DAY - SECOND)
     assert refresh.post("/").get_json()["outcomes"] == {"refreshed": 1}
-    assert threads.platform.alive(manager.newest(ALICE))
+    assert threads.tokens.alive(manager.newest(ALICE))
 
 
 def test_a_new_token_survives_one_conflict_in_secret_manager_where_the_old_one_is_dead(
     kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient
 ) -> None:
-    threads.platform.turn({"old_token_dies": True})
+    threads.control.turn({"old_token_dies": True})
     clock.forward(DAY)
     manager.fail("AddSecretVersion", grpc.StatusCode.ABORTED)
     refresh.post("/")
-    assert threads.platform.alive(manager.newest(ALICE))
+    assert threads.tokens.alive(manager.newest(ALICE))
 
 
 def daily_runs_end_with(outcome: str, days: int, clock: Clock, refresh: FlaskClient) -> None:

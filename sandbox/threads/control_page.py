@@ -10,19 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, fields
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, make_response, redirect, render_template, request
 
 from sandbox.clock import parse_duration
-from sandbox.faults import CALLS, MANNERS
-from sandbox.ledger import Token
-from sandbox.people import Person
-from sandbox.refusals import REFUSALS
-from sandbox.switches import Switches
-
-if TYPE_CHECKING:
-    from sandbox.threads import LocalThreads
+from sandbox.threads.credentials import Token
+from sandbox.threads.faults import CALLS, MANNERS
+from sandbox.threads.parts import Parts
+from sandbox.threads.person import Person
+from sandbox.threads.refusals import REFUSALS
+from sandbox.threads.switches import Switches
 
 _SHOWN_AT_MOST = 30
 
@@ -42,9 +40,9 @@ EVENTS = {
 }
 
 
-def control_pages(threads: LocalThreads) -> Blueprint:
+def control_page(parts: Parts) -> Blueprint:
     """Make `/sandbox` and what is below it."""
-    pages, platform = Blueprint("control", __name__), threads.platform
+    pages = Blueprint("control", __name__)
 
     @pages.before_request
     def refuse_other_sites() -> None:
@@ -58,28 +56,28 @@ def control_pages(threads: LocalThreads) -> Blueprint:
 
     @pages.get("/sandbox/state")
     def state() -> Response:
-        return jsonify(describe(threads))
+        return jsonify(describe(parts))
 
     @pages.get("/sandbox/elsewhere")
     def elsewhere() -> Response:
-        platform.calls.append(("elsewhere", None))
+        parts.control.calls.append(("elsewhere", None))
         return jsonify({"access_token": "TH-of-a-redirect", "token_type": "bearer", "expires_in": 5184000})
 
     @pages.post("/sandbox/clock")
     def clock() -> Response:
-        return change(lambda given: move_clock(threads, given), "clock")
+        return change(lambda given: move_clock(parts, given), "clock")
 
     @pages.post("/sandbox/faults")
     def faults() -> Response:
-        return change(lambda given: set_fault(threads, given), "faults")
+        return change(lambda given: set_fault(parts, given), "faults")
 
     @pages.post("/sandbox/switches")
     def switches() -> Response:
-        return change(lambda given: turn_switches(threads, given), "switches")
+        return change(lambda given: turn_switches(parts, given), "switches")
 
     @pages.post("/sandbox/events")
     def events() -> Response:
-        return change(lambda given: happen(threads, given), "people")
+        return change(lambda given: happen(parts, given), "people")
 
     def change(act: Callable[[dict[str, Any]], dict[str, Any]], section: str) -> Response:
         try:
@@ -95,7 +93,7 @@ def control_pages(threads: LocalThreads) -> Blueprint:
         html = render_template(
             "control.html",
             problem=problem,
-            state=describe(threads, _SHOWN_AT_MOST),
+            state=describe(parts, _SHOWN_AT_MOST),
             labels={one.name: one.metadata["label"] for one in fields(Switches)},
             calls=CALLS,
             manners=MANNERS,
@@ -107,71 +105,69 @@ def control_pages(threads: LocalThreads) -> Blueprint:
     return pages
 
 
-def describe(threads: LocalThreads, at_most: int | None = None) -> dict[str, Any]:
+def describe(parts: Parts, at_most: int | None = None) -> dict[str, Any]:
     """Give everything there is to know, no token in full."""
-    platform = threads.platform
-    people, held = list(platform.people.values()), platform.holdings()
+    people, held = list(parts.people), parts.tokens.by_username()
     return {
-        "now": _text(threads.clock.now()),
-        "app_id": platform.app_id,
-        "redirect_uris": None if platform.redirect_uris is None else sorted(platform.redirect_uris),
-        "callback_urls": threads.callback_urls,
-        "people": [_about(one, held.get(one.username, []), platform.alive) for one in people[:at_most]],
+        "now": _text(parts.clock.now()),
+        "app_id": parts.app.app_id,
+        "redirect_uris": None if parts.app.redirect_uris is None else sorted(parts.app.redirect_uris),
+        "callback_urls": parts.callbacks.urls,
+        "people": [_about(one, held.get(one.username, []), parts.tokens.alive) for one in people[:at_most]],
         "people_in_all": len(people),
-        "switches": asdict(platform.switches),
-        "faults": [asdict(fault) for fault in platform.faults],
-        "deliveries": [asdict(delivery) for delivery in list(threads.deliveries)],
+        "switches": asdict(parts.control.switches),
+        "faults": [asdict(fault) for fault in parts.control.faults],
+        "deliveries": [asdict(delivery) for delivery in list(parts.callbacks.deliveries)],
     }
 
 
-def move_clock(threads: LocalThreads, given: dict[str, Any]) -> dict[str, Any]:
+def move_clock(parts: Parts, given: dict[str, Any]) -> dict[str, Any]:
     """Move the clock on: `{"by": "60d"}`."""
-    return {"now": _text(threads.clock.forward(parse_duration(str(given.get("by", "")).strip())))}
+    return {"now": _text(parts.clock.forward(parse_duration(str(given.get("by", "")).strip())))}
 
 
-def set_fault(threads: LocalThreads, given: dict[str, Any]) -> dict[str, Any]:
+def set_fault(parts: Parts, given: dict[str, Any]) -> dict[str, Any]:
     """Add a fault, `{"call", "fault", "times", "username", "shape", "status", "seconds"}`, or `{"clear": true}`."""
     if given.get("clear"):
-        threads.platform.clear_faults()
+        parts.control.clear_faults()
     else:
         _check_names(given, {"call", "fault", "times", "username", "shape", "status", "seconds"})
         call, name = str(given.get("call")), str(given.get("fault"))
         details = {key: given[key] for key in ("shape", "status", "seconds") if given.get(key) not in (None, "")}
-        threads.platform.fail(call, name, given.get("times", 1), given.get("username") or None, **details)
-    return {"faults": [asdict(fault) for fault in threads.platform.faults]}
+        parts.control.fail(call, name, given.get("times", 1), given.get("username") or None, **details)
+    return {"faults": [asdict(fault) for fault in parts.control.faults]}
 
 
-def turn_switches(threads: LocalThreads, given: dict[str, Any]) -> dict[str, Any]:
+def turn_switches(parts: Parts, given: dict[str, Any]) -> dict[str, Any]:
     """Set switches: `{"same_string": true}`. In a form, a box that is not ticked is a switch that is off."""
-    platform = threads.platform
     if not request.is_json:
         boxes = {one.name for one in fields(Switches) if isinstance(one.default, bool)}
         given = {name: value for name, value in given.items() if name not in boxes} | {
             name: name in given for name in boxes
         }
-    platform.turn(given)
-    return {"switches": asdict(platform.switches)}
+    parts.control.turn(given)
+    return {"switches": asdict(parts.control.switches)}
 
 
-def happen(threads: LocalThreads, given: dict[str, Any]) -> dict[str, Any]:
+def happen(parts: Parts, given: dict[str, Any]) -> dict[str, Any]:
     """Let something happen to somebody: `{"event": "rename", "username": "alice", "to": "alicia"}`."""
     _check_names(given, {"event", "username", "to"})
-    platform, event = threads.platform, str(given.get("event"))
+    people, event = parts.people, str(given.get("event"))
     username, to = str(given.get("username", "")).strip(), str(given.get("to") or "").strip()
     acts: dict[str, Callable[[], Any]] = {
-        "remove_app": lambda: platform.remove_app(username),
-        "change_password": lambda: platform.change_password(username),
-        "checkpoint": lambda: platform.checkpoint(username),
-        "revoke": lambda: platform.revoke(username),
-        "rename": lambda: platform.rename(username, to),
-        "hand_over": lambda: platform.hand_over(username, to),
-        "make_private": lambda: platform.set_private(username, True),
-        "make_public": lambda: platform.set_private(username, False),
-        "accept_invite": lambda: platform.set_accepted(username, True),
-        "withdraw_invite": lambda: platform.set_accepted(username, False),
-        "uninstall": lambda: asdict(threads.send_uninstall(username, to or None)),
-        "delete": lambda: asdict(threads.send_delete(username, to or None)),
-        "add_person": lambda: platform.add_person(username),
+        "remove_app": lambda: people.remove_app(username),
+        "change_password": lambda: people.change_password(username),
+        "checkpoint": lambda: people.checkpoint(username),
+        "revoke": lambda: people.revoke(username),
+        "rename": lambda: people.rename(username, to),
+        "hand_over": lambda: people.hand_over(username, to),
+        "make_private": lambda: people.set_private(username, True),
+        "make_public": lambda: people.set_private(username, False),
+        "accept_invite": lambda: people.set_accepted(username, True),
+        "withdraw_invite": lambda: people.set_accepted(username, False),
+        "uninstall": lambda: asdict(parts.callbacks.send("uninstall", username, to or None)),
+        "delete": lambda: asdict(parts.callbacks.send("delete", username, to or None)),
+        "add_person": lambda: people.add(username),
     }
     if event not in acts:
         raise ValueError(f"no event is called {event!r}; there are: {', '.join(acts)}")

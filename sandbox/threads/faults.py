@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sandbox.refusals import REFUSALS, SHAPES, Refusal
+from sandbox.threads.refusals import REFUSALS, SHAPES, Refusal
 
 CALLS = ("authorize", "exchange_code", "exchange_token", "refresh", "me", "debug", "probe")
 

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 
 from flask import Response, jsonify, request
 
-from sandbox.faults import Fault
-from sandbox.refusals import REFUSALS, Refusal, Refused
+from sandbox.threads.faults import Fault
+from sandbox.threads.refusals import REFUSALS, Refusal, Refused
 
 Rule = Callable[[], Response]
 _PAGE = "<!doctype html><title>Local Threads</title><h1>Something went wrong</h1>"

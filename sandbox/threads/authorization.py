@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
-from sandbox.refusals import refused
+from sandbox.threads.refusals import refused
 
 # The most common set-up mistake is the Meta App ID of the same app in the place of its Threads App ID.
 META_APP_ID = "1010101010101010"

@@ -30,24 +30,24 @@ class Person:
 
     @property
     def about(self) -> str:
-        """Say in a few words what there is to know before signing in as this person."""
+        """A few words on what to know before signing in as this person."""
         profile = "private profile" if self.private else "public profile"
         facts = [profile, "" if self.accepted else "tester invite not accepted", self.note]
         return ", ".join(fact for fact in facts if fact)
 
     @property
     def other_id(self) -> str:
-        """Give an id of the same person that is not the one that `/me` gives."""
+        """An id of the same person that is not the one of `/me`."""
         return str(int(self.id) + 5 * 10**15)
 
 
 def nth_id(n: int) -> str:
-    """Give the id of the n-th person."""
+    """Return the id of the n-th person."""
     return str(_FIRST_ID + 2 * n)
 
 
-def cast() -> list[Person]:
-    """Give the people that every local Threads starts with."""
+def first_people() -> list[Person]:
+    """Return the people that every local Threads starts with."""
     return [
         Person("alice", nth_id(0)),
         Person("bob", nth_id(1), private=True),

@@ -1,0 +1,193 @@
+"""The stage of one seed: both sandboxes, the two functions, the weather and the model, in simulated time.
+
+The functions are the real ones, behind their real entry points; the official client and `requests` talk to the
+sandboxes over real sockets. Only the time is simulated, and crashes are exceptions that nothing can handle.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import functions_framework
+import grpc
+import requests
+from flask.testing import FlaskClient
+
+from sandbox.secret_manager.server import SecretManager
+from sandbox.threads.server import LocalThreads
+from soak import processes, simulated_time, wire
+from soak.model import Model
+from soak.processes import Process
+from soak.weather import KILL, TIMEOUT, Trouble, Weather
+from soak.wire import STORE, THREADS, Call
+from token_keeper import run
+
+MAIN = Path(__file__).parent.parent / "main.py"
+APP_ID, APP_SECRET = "1234567890", "soak-app-secret"
+PUBLIC_URL = "https://keeper.example"
+PROJECT = "demo"
+ROUND_TRIP = timedelta(milliseconds=25)
+
+
+@dataclass
+class Report:
+    """What a seed went through."""
+
+    seed: int
+    account_days: int = 0
+    counted: Counter[str] = field(default_factory=Counter)
+    excused: Counter[str] = field(default_factory=Counter)
+    longest_outage: float = 0.0
+    seconds: float = 0.0
+    violation: str | None = None
+
+
+class Stage:
+    """Takes over the process's time and wires, so it wants a process of its own."""
+
+    def __init__(self, seed: int) -> None:
+        self.rng = Random(seed)
+        random.seed(seed)  # the jitter of retries
+        run.WORKERS = 1  # several at a time would race each other, differently each time
+        self.clock = simulated_time.SimulatedClock()
+        simulated_time.install(self.clock, processes.pause)
+        wire.install(self.boundary)
+        self.threads = LocalThreads(self.clock, app_id=APP_ID, app_secret=APP_SECRET, readable_tokens=True)
+        self.manager = SecretManager(self.clock)
+        # No destruction is delayed here, and looking for one at each call takes most of the time of a long life.
+        self.manager._store._destroy_what_is_due = lambda: False  # type: ignore[method-assign]
+        self.model = Model(self.threads, self.manager)
+        self.weather = Weather(self.rng)
+        self.report = Report(seed)
+        self.checks: list[Callable[[], None]] = [self.model.check]
+        self.step = 0
+        self._functions: dict[tuple[str, int], FlaskClient] = {}
+        self._turn_switches()
+
+    # What the functions are asked
+
+    def alone(self, process: Process, work: Callable[[], None]) -> None:
+        """Run one process to its end, and check what it left."""
+        processes.run(process, work)
+        self._settle([process])
+
+    def together(self, jobs: list[tuple[Process, Callable[[], None]]]) -> None:
+        """Run several processes that take turns, and check what they left."""
+        processes.run_together(self.rng, jobs)
+        self._settle([process for process, _ in jobs])
+
+    def _settle(self, ended: list[Process]) -> None:
+        for process in ended:
+            if process.dead:
+                self.model.died(process)
+                self._functions.clear()  # a new process has nothing of the old one's memory
+            self.model.ended(process)
+        for check in self.checks:
+            check()
+
+    def function(self, target: str, instance: int = 0) -> FlaskClient:
+        """Return an instance of a function, started if need be."""
+        if (target, instance) not in self._functions:
+            app = functions_framework.create_app(target, str(MAIN))  # type: ignore[no-untyped-call]
+            app.testing = True  # an unexpected exception ends the soak, rather than become a 500
+            self._functions[target, instance] = app.test_client()
+        return self._functions[target, instance]
+
+    # Every remote call of the functions
+
+    def boundary(self, call: Call, proceed: Callable[[], Any]) -> Any:
+        process = processes.current()
+        if process is None:
+            return proceed()
+        processes.pause()
+        if process.dead:
+            raise processes.Killed
+        self.step += 1
+        self.report.counted["remote calls"] += 1
+        self.clock.forward(ROUND_TRIP)
+        trouble = self.weather.trouble(call, process)
+        was_alive = call.name == "refresh" and self.threads.tokens.alive(call.token)
+        self.model.before(call, process)
+        reply = None
+        try:
+            reply = self._perform(call, proceed, trouble, process)
+            return reply
+        finally:
+            self.model.after(call, process, trouble, self.clock.seconds())
+            if call.name == "refresh":
+                self.model.refreshed(call, process, trouble, was_alive)
+            if call.name == "me":
+                self.model.asked_who(call, trouble, answered=reply is not None and reply.status_code == 200)
+            if call.side == STORE:  # a reply of Threads is still to be read, and must not seem to take minutes
+                processes.pause()
+
+    def _perform(self, call: Call, proceed: Callable[[], Any], trouble: Trouble | None, process: Process) -> Any:
+        if trouble is None:
+            return proceed()
+        if (trouble.name, trouble.when) == (KILL, "before"):
+            raise process.die()
+        if trouble.name == "connect":
+            self.clock.forward(timedelta(seconds=5))
+            raise requests.exceptions.ConnectTimeout
+        if (trouble.name, trouble.when) == (TIMEOUT, "before"):
+            self.clock.forward(timedelta(seconds=15))
+            raise requests.exceptions.ReadTimeout
+        self._arrange(call, trouble)
+        reply = proceed()
+        self.threads.control.clear_faults() if call.side == THREADS else self.manager.heal()
+        if trouble.name == TIMEOUT:
+            self.clock.forward(timedelta(seconds=15))
+            raise requests.exceptions.ReadTimeout
+        if trouble.name == KILL:
+            raise process.die()
+        return reply
+
+    def _arrange(self, call: Call, trouble: Trouble) -> None:
+        if trouble.name in (KILL, TIMEOUT):
+            return
+        if call.side == THREADS:
+            self.threads.control.fail(call.name, trouble.name, seconds=0.0)  # late, without the wait
+        elif trouble.name == "corrupt":
+            self.manager.corrupt()
+        else:
+            self.manager.fail(call.name, grpc.StatusCode[trouble.name], trouble.when)
+        assert call.side in (THREADS, STORE)
+
+    # The set-up of a seed
+
+    def _turn_switches(self) -> None:
+        rng = self.rng
+        same = rng.random() < 0.25
+        self.refresh_after = rng.choice((24, 168, 168, 168))
+        self.threads.control.turn(
+            {
+                "same_string": same,
+                "old_token_dies": not same and rng.random() < 0.6,
+                "debug_works": rng.random() < 0.7,
+                "debug_user_id_matches": rng.random() < 0.8,
+                "code_user_id_is_string": rng.random() < 0.5,
+                "wrapped": rng.random() < 0.2,
+                "expires_in": rng.choice((5184000, 5183944)),
+                "too_young_shape": rng.choice((1, 2, 3, 4)),
+                "too_young_code": rng.choice((100, 24, 1, 10, 190, 4, 2)),
+            }
+        )
+
+    def set_environment(self) -> None:
+        os.environ.update(
+            GOOGLE_CLOUD_PROJECT=PROJECT,
+            SECRET_MANAGER_EMULATOR_HOST=self.manager.address,
+            THREADS_APP_ID=APP_ID,
+            THREADS_APP_SECRET=APP_SECRET,
+            PUBLIC_URL=PUBLIC_URL,
+            THREADS_API_URL=self.threads.url,
+            REFRESH_AFTER_HOURS=str(self.refresh_after),
+        )
