@@ -67,6 +67,42 @@ def test_every_make_target_that_a_document_names_exists() -> None:
     assert {name for name in named if not re.search(rf"^{name}:", makefile, re.M)} == set()
 
 
+# The README in other languages
+
+TRANSLATIONS = ["README.ja.md", "README.zh-TW.md"]
+
+
+def code_lines(name: str) -> set[str]:
+    blocks = re.findall(r"^```\w*\n(.*?)^```", text(name), re.S | re.M)
+    return {line for block in blocks for line in block.splitlines()}
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_a_translation_has_no_command_that_the_readme_has_not(name: str) -> None:
+    assert code_lines(name) - code_lines("README.md") == set()
+    inline = set(re.findall(r"`((?:make|gcloud|\./deploy\.sh|[A-Z_]+=\S+) [^`]*)`", text(name)))
+    assert len(inline) >= 4
+    assert {command for command in inline if command not in text("README.md")} == set()
+
+
+@pytest.mark.parametrize("name", TRANSLATIONS)
+def test_a_translation_has_each_outcome_and_error_code_of_the_readme(name: str) -> None:
+    rows = re.findall(r"^\| (`\w+`|[\d, ]+) \|", section("README.md", "When something is wrong"), re.M)
+    assert len(rows) >= len(Outcome) + 3
+    assert [row for row in rows if f"\n| {row} |" not in text(name)] == []
+
+
+@pytest.mark.parametrize("name", ["README.md", *TRANSLATIONS])
+def test_the_readmes_lead_to_each_other(name: str) -> None:
+    others = {"README.md", *TRANSLATIONS} - {name}
+    assert {other for other in others if f"]({other})" not in "".join(text(name).splitlines()[:5])} == set()
+
+
+def test_the_translations_follow_the_same_commit() -> None:
+    commits = {commit for name in TRANSLATIONS for commit in re.findall(r"`([0-9a-f]{7})`", text(name))}
+    assert len(commits) == 1
+
+
 # SECURITY.md
 
 
