@@ -1,33 +1,23 @@
-"""What the tests stand on: a local Threads, a local Secret Manager, and both functions, all by one clock."""
+"""The fixtures of all tests: a local Threads, a local Secret Manager and both functions, which share one clock."""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Iterator
 
 import functions_framework
 import hypothesis
 import pytest
-import requests
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
+from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, MAIN, PUBLIC_URL
 from token_keeper import clock as keeper_clock
 
-# The same examples every time, and no failure of a busy machine's.
+# The same examples every time, and no deadline that a busy machine could miss.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
-
-MAIN = Path(__file__).parent.parent / "main.py"
-APP_ID, APP_SECRET = "1234567890", "sandbox-app-secret"
-ACCOUNT_LABELS = {"managed-by": "threads-token-keeper"}
-PUBLIC_URL = "https://keeper.example"
 
 
 @pytest.fixture(autouse=True)
@@ -88,31 +78,3 @@ def oauth(settings: None) -> FlaskClient:
 def refresh(settings: None) -> FlaskClient:
     """The private function, as functions-framework serves it."""
     return functions_framework.create_app("refresh", str(MAIN)).test_client()
-
-
-def consent(
-    threads: LocalThreads,
-    location: str,
-    person: str = "alice",
-    scopes: Sequence[str] = ("threads_basic", "threads_content_publish"),
-    decision: str = "continue",
-) -> str:
-    """Decide on the local consent page as this person; give where the browser is sent, without the fragment."""
-    form = {"person": person, "decision": decision, "scope": list(scopes)}
-    with requests.Session() as browser:
-        browser.trust_env = False
-        reply = browser.post(location, data=form, allow_redirects=False, timeout=10)
-    assert reply.status_code == 302, reply.text
-    back = urlsplit(reply.headers["Location"])
-    return f"{back.path}?{back.query}"
-
-
-def sign_in(oauth: FlaskClient, threads: LocalThreads, person: str = "alice", **how: Any) -> TestResponse:
-    """Go all the way from /login; give the callback's answer."""
-    location = oauth.get("/login", base_url=PUBLIC_URL).headers["Location"]
-    return oauth.get(consent(threads, location, person, **how), base_url=PUBLIC_URL)
-
-
-def names_of(client: FlaskClient) -> dict[str, Any]:
-    """Give the names of the main.py behind a client, to turn a constant; functions-framework runs it afresh."""
-    return inspect.unwrap(client.application.view_functions["run"]).__globals__

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from deployment import APP_SECRET, PUBLIC_URL, REFRESH_URL, SETTINGS, TOKEN, Cloud, account
+
+from tests.deployment import APP_SECRET, PUBLIC_URL, REFRESH_URL, SETTINGS, TOKEN, Cloud, account
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import time
 import urllib.parse
 
 import pytest
-from deployment import APP_SECRET, SETTINGS, TOKEN, Cloud, account
+
+from tests.deployment import APP_SECRET, SETTINGS, TOKEN, Cloud, account
 
 
 class Threads(http.server.BaseHTTPRequestHandler):

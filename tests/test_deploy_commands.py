@@ -8,7 +8,8 @@ import shutil
 import subprocess
 
 import pytest
-from deployment import APP_SECRET, ROOT, SETTINGS, Cloud
+
+from tests.deployment import APP_SECRET, ROOT, SETTINGS, Cloud
 
 pytestmark = pytest.mark.gcloud
 CACHES = ("__pycache__", ".pyc")

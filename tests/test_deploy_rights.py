@@ -4,7 +4,8 @@ import json
 import re
 
 import pytest
-from deployment import APP_SECRET, READS, ROOT, SETTINGS, Cloud, account
+
+from tests.deployment import APP_SECRET, READS, ROOT, SETTINGS, Cloud, account
 
 OAUTH, REFRESH = account("threads-oauth"), account("threads-refresh")
 SCHEDULER, BUILD = account("threads-scheduler"), account("threads-build")

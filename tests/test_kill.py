@@ -25,12 +25,12 @@ from typing import Any
 import grpc
 import pytest
 import requests
-from conftest import ACCOUNT_LABELS, APP_ID, APP_SECRET
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.refusal import Refusal
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
+from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET
 
 DAY = timedelta(days=1)
 NUMBERS = itertools.count(1)

@@ -18,7 +18,6 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
-from conftest import ACCOUNT_LABELS, APP_ID, PUBLIC_URL, consent
 from flask.testing import FlaskClient
 from grpc import StatusCode
 from werkzeug.test import TestResponse
@@ -28,6 +27,8 @@ from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.faults import MANNERS
 from sandbox.threads.refusals import REFUSALS
 from sandbox.threads.server import LocalThreads
+from tests.support.app import ACCOUNT_LABELS, APP_ID, PUBLIC_URL
+from tests.support.sign_in import consent
 from token_keeper import threads as keeper_threads
 from token_keeper.settings import OAuthSettings, Secret
 from token_keeper.threads import LongLivedToken

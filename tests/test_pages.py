@@ -10,13 +10,14 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from conftest import APP_SECRET, PUBLIC_URL, sign_in
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
+from tests.support.app import APP_SECRET, PUBLIC_URL
+from tests.support.sign_in import sign_in
 from token_keeper.settings import OAuthSettings, Secret
 from token_keeper.sign_in import Receipt
 

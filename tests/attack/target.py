@@ -1,0 +1,155 @@
+"""The public function as it is deployed, gunicorn with 32 threads, to be attacked over real sockets.
+
+Every attempt must fail without a 5xx, without a traceback and without a write to Secret Manager.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from sandbox.secret_manager.server import SecretManager
+from sandbox.threads.server import LocalThreads
+from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, MAIN, PUBLIC_URL
+from tests.support.sign_in import consent
+from token_keeper.account import secret_id_for
+
+COOKIE = "__Host-threads-state"
+WRITES = {"CreateSecret", "AddSecretVersion", "UpdateSecret", "DestroySecretVersion", "DeleteSecret"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+# Google's quota is turned up, as elsewhere in these tests, so that nobody waits for it.
+SERVE = (
+    "from token_keeper import store; store.QUOTA_PER_MINUTE = 600_000\n"
+    "from functions_framework._cli import _cli; _cli()"
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer as it came over the wire. `headers` keeps the order, and what is there twice."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: str
+
+    def __getitem__(self, name: str) -> str:
+        return next(value for key, value in self.headers if key.lower() == name.lower())
+
+    @property
+    def cookie(self) -> str:
+        return self["Set-Cookie"].partition(";")[0]
+
+
+class Target:
+    """The public function in a process of its own, and both sandboxes that it stands on."""
+
+    def __init__(self, threads: LocalThreads, manager: SecretManager, log: Path) -> None:
+        self.threads, self.manager, self.log = threads, manager, log
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port: int = probe.getsockname()[1]
+        environ = {
+            **os.environ,
+            "GOOGLE_CLOUD_PROJECT": "demo",
+            "SECRET_MANAGER_EMULATOR_HOST": manager.address,
+            "THREADS_APP_ID": APP_ID,
+            "THREADS_APP_SECRET": APP_SECRET,
+            "PUBLIC_URL": PUBLIC_URL,
+            "THREADS_AUTHORIZE_URL": f"{threads.url}/oauth/authorize",
+            "THREADS_API_URL": threads.url,
+            "THREADS": "32",
+            "FORWARDED_ALLOW_IPS": "192.0.2.1",  # in the cloud too, who connects is not the loopback address
+        }
+        options = ["--target=oauth", f"--source={MAIN}", "--host=127.0.0.1", f"--port={self.port}"]
+        command = [sys.executable, "-c", SERVE, *options]
+        with log.open("wb") as written:
+            self.process = subprocess.Popen(
+                command, cwd=MAIN.parent, env=environ, start_new_session=True, stdout=written, stderr=subprocess.STDOUT
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        until = time.monotonic() + 30
+        while True:
+            try:
+                return self.connect().close()
+            except ConnectionRefusedError:
+                assert self.process.poll() is None, self.log.read_text()
+                assert time.monotonic() < until
+                time.sleep(0.02)
+
+    def stop(self) -> None:
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def connect(self, timeout: float = 10) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=timeout)
+
+    def ask(self, path: str, method: str = "GET", body: Any = None, **headers: str) -> Reply:
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)) as connection:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, named)
+            reply = connection.getresponse()
+            return Reply(reply.status, reply.getheaders(), reply.read().decode())
+
+    def post(self, path: str, form: Any) -> Reply:
+        return self.ask(path, "POST", urlencode(form), **FORM)
+
+    def raw(self, request: bytes, patience: float = 1.0) -> bytes:
+        """Send bytes and nothing after them; give what comes until silence or the end."""
+        with closing(self.connect(patience)) as connection, suppress(OSError):
+            answer = bytearray()
+            connection.sendall(request)
+            connection.shutdown(socket.SHUT_WR)
+            while chunk := connection.recv(65536):
+                answer += chunk
+        return bytes(answer)
+
+    def allow(self, username: str) -> str:
+        """Let a new person of this name sign in; give the name of their secret."""
+        self.threads.people.add(username)
+        secret_id = secret_id_for(username)
+        assert secret_id
+        self.manager.create(secret_id, labels=ACCOUNT_LABELS)
+        return secret_id
+
+    def begin(self, person: str) -> tuple[str, str]:
+        """Start a sign-in and consent; give the callback's address and the browser's cookie."""
+        login = self.ask("/login")
+        return consent(self.threads, login["Location"], person), login.cookie
+
+    def sign_in(self, person: str) -> Reply:
+        callback, cookie = self.begin(person)
+        return self.ask(callback, cookie=cookie)
+
+    def writes(self) -> list[tuple[str, str]]:
+        return [call for call in self.manager.calls if call[0] in WRITES]
+
+    def spent_codes(self) -> int:
+        return sum(call == "exchange_code" for call, _ in self.threads.control.calls)
+
+    def memory(self) -> int:
+        """Give the resident memory of the function's processes, in KiB."""
+        found = 0
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdecimal() and os.getsid(int(entry.name)) == self.process.pid:
+                    found += int(re.findall(r"VmRSS:\s+(\d+)", (entry / "status").read_text())[0])
+        return found
+
+
+_names = iter(range(10_000))
+
+
+def somebody() -> str:
+    return f"somebody{next(_names)}"

@@ -1,0 +1,58 @@
+"""CSRF and login CSRF, with cookies that a neighbouring host may set."""
+
+from __future__ import annotations
+
+from tests.attack.target import COOKIE, Target, somebody
+
+
+def look_alikes(cookie: str) -> list[str]:
+    """Give what a browser can be made to send for a cookie whose name only seems to have the `__Host-` prefix."""
+    value = cookie.partition("=")[2]
+    spaces = ["\u2000", "\u00a0", "\u3000", "\u0085", "\x0b", "\x0c", "\x1f", "\u200b", "\ufeff"]
+    names = [
+        "threads-state",
+        COOKIE.lower(),
+        COOKIE.upper(),
+        "__Secure-threads-state",
+        f'"{COOKIE}"',
+        "$Version=1; $" + COOKIE,
+        COOKIE + "[]",
+        COOKIE.replace("-", "%2D"),
+        "=" + COOKIE,
+        *(space + COOKIE for space in spaces),
+        *(COOKIE + space for space in spaces),
+    ]
+    return [f"{name}={value}" for name in names] + [f"x={cookie}", f'x="; {cookie}"'.replace(";", ",")]
+
+
+def test_no_cookie_that_a_neighbour_can_set_stands_in_for_ours(nothing_changes: Target) -> None:
+    callback, cookie = nothing_changes.begin("mallory")
+    for tossed in look_alikes(cookie):
+        reply = nothing_changes.ask(callback, cookie=tossed.encode().decode("latin-1"))
+        assert reply.status in (400, 431), tossed
+
+
+def test_no_cookie_that_a_neighbour_can_set_takes_the_place_of_the_victims(nothing_changes: Target) -> None:
+    callback, attackers = nothing_changes.begin("mallory")
+    own = nothing_changes.ask("/login").cookie
+    for tossed in look_alikes(attackers):
+        for cookies in (f"{own}; {tossed}", f"{tossed}; {own}"):
+            assert nothing_changes.ask(callback, cookie=cookies.encode().decode("latin-1")).status in (400, 431)
+
+
+def test_a_cookie_that_is_no_text_keeps_nobody_from_signing_in(target: Target) -> None:
+    """A neighbouring host can set such a cookie, and leave it in a browser for a year."""
+    person = somebody()
+    secret_id = target.allow(person)
+    callback, cookie = target.begin(person)
+    assert target.ask(callback, cookie=f"{cookie}; tossed=\xff").status == 303
+    assert len(target.manager.payloads(secret_id)) == 1
+
+
+def test_cookies_without_number_are_borne(target: Target) -> None:
+    person = somebody()
+    target.allow(person)
+    callback, cookie = target.begin(person)
+    many = "; ".join(f"c{n}=x" for n in range(700))
+    assert target.ask(callback, cookie=f"{many}; {cookie}").status == 303
+    assert target.ask("/", cookie="; ".join(f"c{n}=x" for n in range(20_000))).status in (200, 431)

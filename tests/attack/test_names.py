@@ -1,0 +1,34 @@
+"""Exchanged names, and spellings that resemble another name."""
+
+from __future__ import annotations
+
+from tests.attack.target import Target, somebody
+
+
+def test_two_people_who_exchange_their_names_open_neither_account(target: Target) -> None:
+    one, other = somebody(), somebody()
+    secret_ids = [target.allow(one), target.allow(other)]
+    assert (target.sign_in(one).status, target.sign_in(other).status) == (303, 303)
+    before = target.writes(), [target.manager.payloads(secret_id) for secret_id in secret_ids]
+    local = target.threads
+    for name, to in ((one, "meanwhile"), (other, one), ("meanwhile", other)):
+        local.people.rename(name, to)
+    assert [target.sign_in(person).status for person in (one, other)] == [403, 403]
+    assert (target.writes(), [target.manager.payloads(secret_id) for secret_id in secret_ids]) == before
+
+
+def test_no_spelling_of_a_name_reaches_the_secret_of_another(target: Target) -> None:
+    """The Kelvin sign and the long s become `k` and `s` where case is folded; `-` and `.` meet in a secret's name."""
+    target.allow("kelvin.s")
+    before = target.writes()
+    names = ["kelvin-s", "\u212aelvin.s", "kelvin.\u017f", "kelvin..s", "kelvin.s.", "kelvin.s\u200d", "kelvin%2Es"]
+    names += ["kelvin\u2024s", "kelvin\uff0es", "kelvin.s/versions/1", "kelvin.s\x00", "kelvin.s?x", "kelvin.s "]
+    person = "mallory"
+    try:
+        for name in names:
+            target.threads.people.rename(person, name)
+            person = name
+            assert target.sign_in(name).status == 403, name
+    finally:
+        target.threads.people.rename(person, "mallory")
+    assert target.writes() == before

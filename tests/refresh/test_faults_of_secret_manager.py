@@ -1,0 +1,114 @@
+"""Secret Manager fails: a passing fault is retried, a missing right is reported, no token is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from grpc import StatusCode
+
+from tests.refresh.world import ALICE, ALICE_NAME, DAY, HOUR, World, account, lines, official_client
+
+STORE_CALLS = [
+    "ListSecrets",
+    "ListSecretVersions",
+    "AccessSecretVersion",
+    "AddSecretVersion",
+    "UpdateSecret",
+    "DestroySecretVersion",
+]
+PASSING = [StatusCode.UNAVAILABLE, StatusCode.INTERNAL, StatusCode.RESOURCE_EXHAUSTED, StatusCode.UNKNOWN]
+PASSING += [StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", STORE_CALLS)
+def test_a_passing_fault_of_secret_manager_is_got_over(world: World, method: str, when: Any) -> None:
+    world.threads.control.turn({"old_token_dies": True})
+    world.manager.fail(method, StatusCode.UNAVAILABLE, when=when)
+    assert world.run()["outcome"] == "refreshed"
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
+    assert world.manager.annotations(ALICE)["version"] == str(max(world.manager.states(ALICE)))
+    world.clock.forward(DAY + HOUR)
+    assert world.run()["outcome"] == "refreshed"
+    assert list(world.manager.states(ALICE).values()).count("ENABLED") == 2
+
+
+@pytest.mark.parametrize("code", PASSING, ids=lambda code: code.name)
+def test_adding_is_tried_again_whatever_passing_fault_it_meets(world: World, code: StatusCode) -> None:
+    world.manager.fail("AddSecretVersion", code)
+    assert world.run()["outcome"] == "refreshed"
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("method", STORE_CALLS)
+def test_a_conflict_loses_nothing_and_the_next_run_heals_it(world: World, method: str, when: Any) -> None:
+    world.manager.fail(method, StatusCode.ABORTED, when=when)
+    reply = world.refresh.post("/")
+    assert reply.status_code in (200, 503)
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
+    world.clock.forward(DAY + HOUR)
+    world.run()
+    world.clock.forward(DAY + HOUR)
+    assert world.run()["outcome"] == "refreshed"
+    assert world.manager.annotations(ALICE)["version"] == str(max(world.manager.states(ALICE)))
+    assert list(world.manager.states(ALICE).values()).count("ENABLED") == 2
+
+
+@pytest.mark.parametrize("method", STORE_CALLS[1:])
+def test_a_missing_right_is_misconfigured_and_destroys_nothing(world: World, method: str) -> None:
+    world.manager.deny([method])
+    reply = world.refresh.post("/")
+    assert (account(reply)["outcome"], reply.status_code) == ("misconfigured", 500)
+    assert "PERMISSION_DENIED" in account(reply)["detail"]
+    assert "deploy.sh check" in account(reply)["detail"]
+    assert world.manager.states(ALICE)[2] == "ENABLED"
+    world.manager.deny([])
+    world.clock.forward(DAY + HOUR)
+    assert world.run()["outcome"] == "refreshed"
+
+
+def test_no_right_to_list_fails_the_run_as_a_whole(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.manager.deny(["ListSecrets"])
+    reply = world.refresh.post("/")
+    assert reply.status_code == 500
+    assert reply.json == {"accounts": [], "outcomes": {}, "error": "Secret Manager: PERMISSION_DENIED."}
+    assert [(line["severity"], line["event"]) for line in lines(capsys)][-1] == ("ERROR", "run_failed")
+
+
+def test_a_listing_that_fails_for_now_fails_the_run_for_now(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.manager.fail("ListSecrets", StatusCode.ABORTED)
+    lines(capsys)
+    reply = world.refresh.post("/")
+    assert reply.status_code == 503
+    assert reply.json is not None
+    assert (reply.json["accounts"], reply.json["outcomes"]) == ([], {})
+    assert reply.json["error"]
+    assert [(line["severity"], line["event"]) for line in lines(capsys)] == [("WARNING", "run_failed")]
+
+
+def test_a_token_that_was_damaged_on_its_way_is_sent_nowhere(world: World) -> None:
+    world.manager.corrupt()
+    before = world.stored()
+    reply = world.refresh.post("/")
+    assert (account(reply)["outcome"], reply.status_code) == ("retry_later", 503)
+    assert world.calls() == []
+    assert world.stored() == before
+    assert world.run()["outcome"] == "refreshed"
+
+
+def test_a_new_version_is_sent_with_its_checksum(world: World) -> None:
+    world.run()
+    client = official_client(world.manager)
+    assert client.get_secret_version(name=f"{ALICE_NAME}/versions/3").client_specified_payload_checksum
+
+
+def test_a_description_that_fails_for_now_is_told_and_healed(world: World) -> None:
+    world.manager.fail("UpdateSecret", StatusCode.ABORTED)
+    world.manager.fail("GetSecret", StatusCode.ABORTED)
+    found = world.run()
+    assert found["outcome"] == "refreshed"
+    assert "annotations follow" in found["detail"]
+    assert world.manager.annotations(ALICE)["version"] == "2"
+    assert world.run()["outcome"] == "too_young"
+    assert world.manager.annotations(ALICE)["version"] == "3"

@@ -1,0 +1,92 @@
+"""The log lines of a run: events, severities, days left and traces."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from grpc import StatusCode
+
+from tests.refresh.world import ALICE, ALICE_NAME, DAY, HOUR, World, lines
+
+
+def test_a_good_run_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    trace = "0123456789abcdef0123456789abcdef"
+    lines(capsys)
+    world.refresh.post("/", headers={"X-Cloud-Trace-Context": f"{trace}/123;o=1"})
+    logged = lines(capsys)
+    assert {line["logging.googleapis.com/trace"] for line in logged} == {f"projects/demo/traces/{trace}"}
+    assert {line["severity"] for line in logged} == {"INFO"}
+    refreshed = next(line for line in logged if line["event"] == "refreshed")
+    assert (refreshed["username"], refreshed["days_left"]) == ("alice", 59)
+    assert refreshed["version"] == f"{ALICE_NAME}/versions/3"
+    assert logged[-1]["event"] == "run_completed"
+    assert logged[-1]["outcomes"] == {"refreshed": 1, "not_signed_in": 2}
+
+
+def test_a_run_without_a_trace_has_none(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    lines(capsys)
+    world.refresh.post("/", headers={"X-Cloud-Trace-Context": "../../x"})
+    assert not [line for line in lines(capsys) if "logging.googleapis.com/trace" in line]
+
+
+def test_looking_is_no_run(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    lines(capsys)
+    world.look()
+    assert lines(capsys) == []
+
+
+def test_a_run_with_failures_has_completed_all_the_same(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.threads.control.fail("refresh", "expired")
+    world.run()
+    assert lines(capsys)[-1]["event"] == "run_completed"
+
+
+def alices_line(world: World, captured: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    lines(captured)
+    world.run()
+    return next(line for line in lines(captured) if line.get("username") == "alice")
+
+
+@pytest.mark.parametrize(
+    ("days", "days_left", "severity"), [(0, 57, "WARNING"), (43, 14, "WARNING"), (44, 13, "ERROR"), (58, -1, "ERROR")]
+)
+def test_a_passing_fault_becomes_a_persons_business_two_weeks_before_the_end(
+    world: World, capsys: pytest.CaptureFixture[str], days: int, days_left: int, severity: str
+) -> None:
+    world.clock.forward(days * DAY + HOUR)
+    world.threads.control.fail("refresh", "unavailable", times=None)
+    line = alices_line(world, capsys)
+    assert (line["severity"], line["event"], line["days_left"]) == (severity, "retry_later", days_left)
+    assert ("sign in again" in line["message"]) == (severity == "ERROR")
+
+
+@pytest.mark.parametrize(("fault", "event"), [("expired", "sign_in_again"), ("bad_app", "misconfigured")])
+def test_what_a_person_must_do_is_an_error_that_says_it(
+    world: World, capsys: pytest.CaptureFixture[str], fault: str, event: str
+) -> None:
+    world.threads.control.fail("refresh", fault)
+    line = alices_line(world, capsys)
+    assert (line["severity"], line["event"]) == ("ERROR", event)
+    assert "sign in again" in line["message"] or "deploy.sh check" in line["message"]
+
+
+@pytest.mark.parametrize(
+    ("days", "outcome", "severity"),
+    [(75, "refreshed", "INFO"), (77, "refreshed", "ERROR"), (91, "sign_in_again", "ERROR")],
+)
+def test_a_grant_that_ends_within_two_weeks_is_an_error_that_says_what_to_do(
+    empty: World, capsys: pytest.CaptureFixture[str], days: int, outcome: str, severity: str
+) -> None:
+    empty.threads.people.set_private("alice")
+    token = empty.threads.tokens.issue_long_lived("alice", age=2 * DAY, grant_age=days * DAY)
+    empty.manager.add(ALICE, token)
+    line = alices_line(empty, capsys)
+    assert (line["severity"], line["event"]) == (severity, outcome)
+    assert ("sign in again" in line["message"]) == (severity == "ERROR")
+
+
+def test_a_new_token_that_is_not_described_yet_is_a_warning(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.manager.fail("UpdateSecret", StatusCode.ABORTED)
+    world.manager.fail("GetSecret", StatusCode.ABORTED)
+    assert alices_line(world, capsys)["severity"] == "WARNING"

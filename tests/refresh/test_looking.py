@@ -1,0 +1,80 @@
+"""GET / reports the state of all accounts and changes nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.refresh.world import ALICE, ALICE_NAME, DAY, World, account
+
+
+def test_looking_changes_nothing(world: World) -> None:
+    before = world.stored()
+    world.manager.calls.clear()
+    for method in (world.refresh.get, world.refresh.head):
+        assert method("/").status_code == 200
+    assert world.stored() == before
+    assert world.calls() == []
+    assert {method for method, _ in world.manager.calls} <= {"ListSecrets", "ListSecretVersions"}
+
+
+def test_looking_has_its_own_words(world: World) -> None:
+    reply = world.refresh.get("/")
+    assert reply.json is not None
+    assert reply.json["outcomes"] == {"current": 1, "not_signed_in": 2}
+    assert account(reply)["version"] == f"{ALICE_NAME}/versions/2"
+    world.clock.forward(61 * DAY)
+    reply = world.refresh.get("/")
+    assert (account(reply)["outcome"], reply.status_code) == ("sign_in_again", 500)
+
+
+def test_looking_at_a_version_that_nothing_describes_says_so(world: World) -> None:
+    world.manager.set_annotations(ALICE, {})
+    found = world.look()
+    assert (found["outcome"], found["version"]) == ("current", f"{ALICE_NAME}/versions/2")
+    assert "next run" in found["detail"]
+
+
+def test_looking_at_an_expired_token_under_a_newer_one_says_so(world: World) -> None:
+    world.clock.forward(61 * DAY)
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice"))
+    assert world.look()["version"] == f"{ALICE_NAME}/versions/3"
+    assert world.look()["outcome"] == "current"
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "text/html"),
+        ("*/*", "application/json"),
+        ("application/json", "application/json"),
+        ("application/json, text/html;q=0.5", "application/json"),
+        ("", "application/json"),
+        ("image/png", "application/json"),
+    ],
+)
+def test_a_browser_gets_a_page_and_curl_gets_json(world: World, accept: str, expected: str) -> None:
+    reply = world.refresh.get("/", headers={"Accept": accept})
+    assert reply.mimetype == expected
+    assert "alice" in reply.text
+    assert reply.headers["Cache-Control"] == "no-store"
+
+
+def test_a_post_gets_json_whatever_it_prefers(world: World) -> None:
+    assert world.refresh.post("/", headers={"Accept": "text/html"}).mimetype == "application/json"
+
+
+def test_a_failed_look_is_a_page_too(world: World) -> None:
+    world.manager.deny(["ListSecrets"])
+    reply = world.refresh.get("/", headers={"Accept": "text/html"})
+    assert (reply.status_code, reply.mimetype) == (500, "text/html")
+    assert "PERMISSION_DENIED" in reply.text
+
+
+def test_other_addresses_and_methods_are_not_there(world: World) -> None:
+    for path in ("/callback", "/refresh", "/x/"):
+        assert world.refresh.post(path).status_code == 404
+    for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
+        reply = world.refresh.open("/", method=method)
+        assert (reply.status_code, reply.headers["Allow"]) == (405, "GET, HEAD, POST")
+    assert world.calls() == []
+    assert world.manager.calls == []

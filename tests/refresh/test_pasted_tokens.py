@@ -1,0 +1,96 @@
+"""A token that somebody pasted into Secret Manager is adopted, or refused with a reason."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.refresh.world import ALICE, ALICE_ID, DAY, HOUR, KEEPER, World, account
+
+
+@pytest.mark.parametrize("newline", ["", "\n", "\r\n", " \n"])
+def test_a_pasted_token_is_adopted_and_refreshed(empty: World, newline: str) -> None:
+    token = empty.threads.tokens.issue_long_lived("alice", age=10 * DAY)
+    empty.manager.add(ALICE, token + newline)
+    assert empty.run()["outcome"] == "refreshed"
+    assert empty.manager.newest(ALICE) == "THalice-2"
+    assert empty.manager.labels(ALICE) == KEEPER | {"threads-user-id": ALICE_ID}
+    assert empty.manager.annotations(ALICE)["version"] == "2"
+
+
+def test_a_pasted_young_token_is_described_now_and_refreshed_when_due(empty: World) -> None:
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=23 * HOUR))
+    assert empty.run()["outcome"] == "too_young"
+    assert empty.calls() == ["debug", "me"]
+    assert empty.manager.annotations(ALICE)["version"] == "1"
+    assert empty.manager.labels(ALICE)["threads-user-id"] == ALICE_ID
+    empty.clock.forward(2 * HOUR)
+    assert empty.run()["outcome"] == "refreshed"
+
+
+@pytest.mark.parametrize("debug_works", [True, False])
+def test_a_pasted_token_of_somebody_else_is_misconfigured(empty: World, debug_works: bool) -> None:
+    empty.threads.control.turn({"debug_works": debug_works})
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("mallory", age=2 * DAY))
+    before = empty.stored()
+    reply = empty.refresh.post("/")
+    assert (account(reply)["outcome"], reply.status_code) == ("misconfigured", 500)
+    assert "Destroy that version" in account(reply)["detail"]
+    assert empty.stored() == before
+    assert "refresh" not in empty.calls()
+
+
+def test_a_bound_account_takes_no_token_of_another_id_even_of_its_name(world: World) -> None:
+    world.threads.people.hand_over("alice", "mallory")
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice", age=2 * DAY))
+    before = world.stored()
+    assert world.run()["outcome"] == "misconfigured"
+    assert world.stored() == before
+
+
+def test_an_account_whose_person_took_another_name_goes_on(world: World) -> None:
+    world.threads.people.rename("alice", "alicia")
+    world.threads.control.turn({"debug_works": False})
+    assert world.run()["outcome"] == "refreshed"
+
+
+def test_a_pasted_short_lived_token_is_sign_in_again(empty: World) -> None:
+    empty.manager.add(ALICE, empty.threads.tokens.issue_short_lived("alice"))
+    before = empty.stored()
+    reply = empty.refresh.post("/")
+    assert (account(reply)["outcome"], reply.status_code) == ("sign_in_again", 500)
+    assert empty.stored() == before
+
+
+@pytest.mark.parametrize(
+    "payload", [b"not a token", b"\n", b'{"access_token":"TH"}', b'"TH1"', b"<html>", b"\xff\xfe", b"T" * 4097, b"a\0b"]
+)
+def test_garbage_is_misconfigured_and_sent_nowhere(empty: World, payload: bytes) -> None:
+    empty.manager.add(ALICE, payload)
+    reply = empty.refresh.post("/")
+    assert (account(reply)["outcome"], reply.status_code) == ("misconfigured", 500)
+    assert "Version 1" in account(reply)["detail"]
+    assert empty.calls() == []
+    assert empty.manager.states(ALICE) == {1: "ENABLED"}
+
+
+def test_a_pasted_token_without_a_tester_role_is_refreshed_all_the_same(empty: World) -> None:
+    empty.threads.control.turn({"debug_works": False})
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
+    assert empty.run()["outcome"] == "refreshed"
+    assert empty.manager.annotations(ALICE)["version"] == "2"
+
+
+def test_a_pasted_token_that_is_dead_is_sign_in_again(empty: World) -> None:
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
+    empty.threads.people.change_password("alice")
+    assert empty.run()["outcome"] == "sign_in_again"
+    assert empty.manager.states(ALICE) == {1: "ENABLED"}
+
+
+def test_a_token_pasted_over_a_described_one_is_adopted_when_that_one_would_be_due(world: World) -> None:
+    world.run()
+    pasted = world.threads.tokens.issue_long_lived("alice", age=2 * DAY)
+    number = world.manager.add(ALICE, pasted)
+    world.clock.forward(DAY + HOUR)
+    assert world.run()["outcome"] == "refreshed"
+    assert world.manager.annotations(ALICE)["version"] == str(number + 1)

@@ -1,0 +1,71 @@
+"""What the tests of `refresh` share: a local Threads, a local Secret Manager and the account of alice."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
+from grpc import insecure_channel
+from werkzeug.test import TestResponse
+
+from sandbox.clock import Clock
+from sandbox.secret_manager.server import SecretManager
+from sandbox.threads.server import LocalThreads
+
+ALICE, BOB = "threads-token-alice", "threads-token-bob"
+ALICE_ID = "17841405793187001"
+ALICE_NAME = "projects/demo/secrets/threads-token-alice"
+KEEPER = {"managed-by": "threads-token-keeper"}
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@dataclass
+class World:
+    """Everything there is, with alice's token in its second version, described, and due."""
+
+    refresh: FlaskClient
+    threads: LocalThreads
+    manager: SecretManager
+    clock: Clock
+
+    def run(self) -> dict[str, Any]:
+        """POST, and give what became of alice."""
+        return account(self.refresh.post("/"))
+
+    def look(self) -> dict[str, Any]:
+        return account(self.refresh.get("/"))
+
+    def stored(self) -> tuple[object, ...]:
+        """Give all that is kept of alice, to be compared."""
+        manager = self.manager
+        return manager.states(ALICE), manager.payloads(ALICE), manager.annotations(ALICE), manager.labels(ALICE)
+
+    def calls(self) -> list[str]:
+        """Give the calls that Threads got."""
+        return [call for call, _ in self.threads.control.calls]
+
+    def describe(self, **changes: str) -> None:
+        """Edit alice's annotations by hand."""
+        self.manager.set_annotations(ALICE, self.manager.annotations(ALICE) | changes)
+
+
+def account(reply: TestResponse, username: str = "alice") -> dict[str, Any]:
+    assert reply.json is not None
+    found: dict[str, Any] = next(one for one in reply.json["accounts"] if one["username"] == username)
+    return found
+
+
+def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    """Give the log lines since the last look."""
+    return [json.loads(line) for line in captured.readouterr().out.splitlines()]
+
+
+def official_client(manager: SecretManager) -> SecretManagerServiceClient:
+    channel = insecure_channel(manager.address)
+    return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))

@@ -1,0 +1,56 @@
+"""A person uses the local Threads in a browser without script."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from sandbox.threads.server import LocalThreads
+from tests.sandbox_threads.calls import DAY, authorize_url
+
+
+@pytest.fixture
+def browser_page() -> Iterator[Any]:
+    """A phone-sized page of a browser that runs no script."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if not chromium:
+        if os.environ.get("REQUIRE_BROWSER") == "1":
+            pytest.fail("REQUIRE_BROWSER=1, and there is no Chromium")
+        pytest.skip("there is no Chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        flags = ["--no-sandbox", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        page = browser.new_page(java_script_enabled=False, viewport={"width": 390, "height": 844})
+        page.set_default_timeout(10_000)
+        yield page
+        browser.close()
+
+
+@pytest.mark.browser
+def test_a_person_signs_in_and_moves_the_clock_in_a_browser(threads: LocalThreads, browser_page: Any) -> None:
+    page = browser_page
+    page.goto(authorize_url(threads, redirect_uri=threads.url + "/sandbox"))
+    page.get_by_label("bob").check()
+    page.get_by_label("threads_content_publish").uncheck()
+    page.get_by_role("button", name="Continue").click()
+    page.wait_for_url("**/sandbox?code=*")
+    assert page.url.endswith("#_")
+    assert threads.people["bob"].grant.scopes == ["threads_basic"]
+    before = threads.clock.now()
+    page.get_by_role("button", name="+60 days").click()
+    page.wait_for_url("**/sandbox#clock")
+    assert threads.clock.now() - before > 59 * DAY
+    page.get_by_label("Fault").select_option("hang")
+    page.get_by_role("button", name="Make it fail").click()
+    page.wait_for_url("**/sandbox#faults")
+    assert [(fault.call, fault.name, fault.times) for fault in threads.control.faults] == [("refresh", "hang", 1)]
+    page.locator("article", has_text="carol").get_by_role("button", name="Accept invite").click()
+    page.wait_for_url("**/sandbox#people")
+    assert threads.people["carol"].accepted
+    assert page.evaluate("document.documentElement.scrollWidth") == 390

@@ -1,0 +1,86 @@
+"""Secret Manager fails, or is changed by others, during a sign-in."""
+
+from __future__ import annotations
+
+from html import unescape
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from grpc import StatusCode
+
+from sandbox.secret_manager.server import SecretManager
+from sandbox.threads.server import LocalThreads
+from tests.sign_in.steps import ALICE, ALICE_ID, BOB_ID, assert_nothing_kept, logged
+from tests.support.app import ACCOUNT_LABELS
+from tests.support.sign_in import sign_in
+
+
+@pytest.mark.parametrize("method", ["GetSecret", "UpdateSecret", "AddSecretVersion"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_passing_fault_of_secret_manager_is_tried_again(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, method: str, when: Any
+) -> None:
+    manager.fail(method, StatusCode.UNAVAILABLE, when)
+    assert sign_in(oauth, threads).status_code == 303
+    assert manager.newest(ALICE) == "THalice-1"
+    assert manager.labels(ALICE)["threads-user-id"] == ALICE_ID
+    assert manager.annotations(ALICE)["version"] == str(len(manager.states(ALICE)))
+
+
+@pytest.mark.parametrize("method", ["UpdateSecret", "AddSecretVersion"])
+def test_a_refusal_of_secret_manager_is_the_operators_business_and_keeps_no_token(
+    oauth: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    capsys: pytest.CaptureFixture[str],
+    method: str,
+) -> None:
+    manager.deny([method])
+    reply = sign_in(oauth, threads)
+    assert reply.status_code == 500
+    assert "./deploy.sh check" in unescape(reply.text)
+    assert [line["severity"] for line in logged(capsys)] == ["ERROR"]
+    assert_nothing_kept(manager)
+
+
+def test_a_sign_in_whose_dates_cannot_be_written_is_kept_and_says_so(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
+) -> None:
+    manager.set_labels(ALICE, {**ACCOUNT_LABELS, "threads-user-id": ALICE_ID})
+    manager.fail("UpdateSecret", StatusCode.ABORTED, times=9)
+    reply = sign_in(oauth, threads)
+    assert reply.status_code == 303
+    assert "could not be written beside the secret yet" in oauth.get(reply.headers["Location"]).text
+    assert manager.newest(ALICE) == "THalice-1"
+
+
+def test_two_people_who_sign_in_at_once_to_one_unbound_account_cannot_both_be_bound(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
+) -> None:
+    changed = []
+
+    def take_it(method: str, resource: str, when: str) -> None:
+        if (method, when) == ("UpdateSecret", "before") and not changed:
+            changed.append(True)
+            manager.set_labels(ALICE, {**ACCOUNT_LABELS, "threads-user-id": BOB_ID})
+
+    manager.on_call = take_it
+    assert sign_in(oauth, threads).status_code == 403
+    assert manager.labels(ALICE)["threads-user-id"] == BOB_ID
+    assert_nothing_kept(manager)
+
+
+def test_a_label_that_changes_during_a_sign_in_is_kept(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
+) -> None:
+    changes = iter([{"one": "1"}, {}, {"two": "2"}])  # before the binding, before its repetition, before the dates
+
+    def change(method: str, resource: str, when: str) -> None:
+        if (method, when) == ("UpdateSecret", "before") and (labels := next(changes, None)):
+            manager.set_labels(ALICE, {**manager.labels(ALICE), **labels})
+
+    manager.on_call = change
+    assert sign_in(oauth, threads).status_code == 303
+    assert manager.labels(ALICE).items() >= {"one": "1", "two": "2", "threads-user-id": ALICE_ID}.items()
+    assert manager.annotations(ALICE)["version"] == "1"
