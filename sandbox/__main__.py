@@ -25,7 +25,13 @@ from token_keeper.settings import OAuthSettings, RefreshSettings
 
 STATE = Path(".sandbox")
 PROJECT = "demo"
-PORTS = {"OAUTH_PORT": 8080, "REFRESH_PORT": 8081, "THREADS_PORT": 8082, "SECRET_MANAGER_PORT": 8083}
+PORTS = {
+    "OAUTH_PORT": 8080,
+    "REFRESH_PORT": 8081,
+    "THREADS_PORT": 8082,
+    "SECRET_MANAGER_PORT": 8083,
+    "SECRET_MANAGER_REST_PORT": 8084,
+}
 ALLOWED = "alice,bob,carol,dotted.name"
 SETTINGS = ("THREADS_APP_ID", "THREADS_APP_SECRET", "PUBLIC_URL")
 PASSED_ON = ("THREADS_SCOPES", "REFRESH_AFTER_HOURS", "REFRESH_BUDGET_SECONDS")
@@ -88,6 +94,7 @@ def plan(env: Mapping[str, str]) -> tuple[list[Server], dict[str, str]]:
     clock_file = state / "clock.json"
     clock = [] if given else ["--clock", str(clock_file)]
     manager = [*python, "sandbox.secret_manager", "--port", str(ports["SECRET_MANAGER_PORT"]), "--project", PROJECT]
+    manager += ["--rest-port", str(ports["SECRET_MANAGER_REST_PORT"])]
     servers = [
         Server(
             "Secret Manager",

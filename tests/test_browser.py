@@ -18,7 +18,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NAMES = ("OAUTH_PORT", "REFRESH_PORT", "THREADS_PORT", "SECRET_MANAGER_PORT")
+NAMES = ("OAUTH_PORT", "REFRESH_PORT", "THREADS_PORT", "SECRET_MANAGER_PORT", "SECRET_MANAGER_REST_PORT")
 
 pytestmark = pytest.mark.browser
 if not CHROMIUM and os.environ.get("REQUIRE_BROWSER") != "1":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -19,8 +19,10 @@ from sandbox.secret_manager.refusal import invalid
 MAX_PAYLOAD_BYTES = 64 * 1024
 MAX_ANNOTATION_BYTES = 16 * 1024
 MAX_LABELS = 64
+MAX_TOPICS = 10
 
 _NAME = re.compile(r"projects/([^/]+)(?:/secrets/([^/]+)(?:/versions/([^/]+))?)?")
+_TOPIC = re.compile(r"projects/[^/]+/topics/[^/]+")
 _SECRET_ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ANNOTATION_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
@@ -72,6 +74,14 @@ def check_annotations(annotations: Mapping[str, str]) -> None:
             raise invalid(f"The annotation key [{key}] is not valid.")
     if sum(len(key.encode()) + len(value.encode()) for key, value in annotations.items()) >= MAX_ANNOTATION_BYTES:
         raise invalid("The annotations must be less than 16KiB in all.")
+
+
+def check_topics(names: Sequence[str]) -> None:
+    if len(names) > MAX_TOPICS:
+        raise invalid(f"A secret has at most {MAX_TOPICS} topics.")
+    for name in names:
+        if not _TOPIC.fullmatch(name):
+            raise invalid(f"The topic [{name}] must be projects/*/topics/*.")
 
 
 def check_destroy_ttl(ttl: timedelta) -> None:

@@ -6,24 +6,28 @@ nobody for credentials, so every user of this machine can read what it stores.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from google.cloud.secretmanager_v1 import types
 from google.cloud.secretmanager_v1.types import Secret, SecretVersion
 
 from sandbox.clock import Clock
 from sandbox.secret_manager.quota import Quota
+from sandbox.secret_manager.rest import RestServer
 from sandbox.secret_manager.rpc import RpcServer
 from sandbox.secret_manager.service import Service
 from sandbox.secret_manager.state import SecretState
 from sandbox.secret_manager.store import SecretStore
 
 DEFAULT_PORT = 8083
+DEFAULT_REST_PORT = 8084
 DEFAULT_PROJECT = "demo"
 DEFAULT_NUMBER = "123456789012"
+Server = TypeVar("Server")
 
 
 class SecretManager(Service):
@@ -37,11 +41,14 @@ class SecretManager(Service):
         number: str = DEFAULT_NUMBER,
         quota: Quota | None = None,
         port: int = 0,
+        rest_port: int = 0,
     ) -> None:
         super().__init__(SecretStore(clock, SecretState(path), project, number), quota)
         self._parent = f"projects/{project}"
         self._port = port
+        self._rest_port = rest_port
         self._rpc: RpcServer | None = None
+        self._rest: RestServer | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -53,20 +60,32 @@ class SecretManager(Service):
         self.stop()
 
     def start(self) -> None:
-        """Listen, once; raise OSError where the port is taken."""
-        self._rpc = RpcServer(self, self._port)
-        self._port = self._rpc.port
+        """Listen, once; raise OSError, whose filename is the address, where a port is taken."""
+        try:
+            self._rpc = _listen(RpcServer, self, self._port)
+            self._rest = _listen(RestServer, self, self._rest_port)
+        except OSError:
+            self.stop()
+            raise
+        self._port, self._rest_port = self._rpc.port, self._rest.port
 
     def stop(self) -> None:
         """Stop at once. Calls that hang are cancelled, and no call has an effect any more."""
         self._stopping.set()
-        if self._rpc:
-            self._rpc.stop()
-            self._rpc = None
+        for server in (self._rpc, self._rest):
+            if server:
+                server.stop()
+        self._rpc = self._rest = None
 
     @property
     def address(self) -> str:
+        """Return the host:port of gRPC."""
         return f"127.0.0.1:{self._port}"
+
+    @property
+    def rest_url(self) -> str:
+        """Return the root of the REST API, which has v1/ below it."""
+        return f"http://127.0.0.1:{self._rest_port}"
 
     # What is stored
 
@@ -119,6 +138,13 @@ class SecretManager(Service):
 
     def _update(self, secret: Secret, path: str) -> None:
         self._store.update_secret(types.UpdateSecretRequest(secret=secret, update_mask={"paths": [path]}))
+
+
+def _listen(server: Callable[[Service, int], Server], service: Service, port: int) -> Server:
+    try:
+        return server(service, port)
+    except OSError as error:
+        raise OSError(error.errno, os.strerror(error.errno or 0), f"127.0.0.1:{port}") from error
 
 
 def _number(version: SecretVersion) -> int:

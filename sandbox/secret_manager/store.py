@@ -24,7 +24,7 @@ from sandbox.secret_manager.state import HeldSecret, HeldVersion, SecretState
 
 State = SecretVersion.State
 _OUTPUT_FIELDS = {"name", "create_time", "etag", "policy_member"}
-_MUTABLE_FIELDS = {"labels", "annotations", "version_destroy_ttl"}
+_MUTABLE_FIELDS = {"labels", "annotations", "topics", "version_destroy_ttl"}
 _KNOWN_FIELDS = _OUTPUT_FIELDS | _MUTABLE_FIELDS | {"replication"}
 
 
@@ -255,6 +255,7 @@ def _check_secret(secret: Secret) -> None:
         raise invalid("Secret.replication must be given.")
     rules.check_labels(secret.labels)
     rules.check_annotations(secret.annotations)
+    rules.check_topics([topic.name for topic in secret.topics])
     rules.check_destroy_ttl(_destroy_ttl(secret))
 
 

@@ -45,6 +45,8 @@ def run(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
         options = [
             "--port",
             str(port),
+            "--rest-port",
+            "0",
             "--state",
             str(tmp_path / "secrets.json"),
             "--clock",

@@ -151,3 +151,18 @@ def test_a_secret_is_deleted_with_its_versions(client, manager):
 def test_a_malformed_name_is_refused(client, name):
     with pytest.raises(exceptions.InvalidArgument):
         client.get_secret(name=name)
+
+
+TOPIC = "projects/demo/topics/t"
+
+
+def test_topics_are_kept_and_changed_by_an_update(client):
+    assert [topic.name for topic in create(client, "alice", topics=[{"name": TOPIC}]).topics] == [TOPIC]
+    update(client, "topics", topics=[{"name": f"{TOPIC}2"}])
+    assert [topic.name for topic in client.get_secret(name=ALICE).topics] == [f"{TOPIC}2"]
+
+
+@pytest.mark.parametrize("names", [["t"], ["projects/demo/topics/"], [f"{TOPIC}{n}" for n in range(11)]])
+def test_topics_outside_the_rules_are_refused(client, names):
+    with pytest.raises(exceptions.InvalidArgument, match="topic"):
+        create(client, "alice", topics=[{"name": name} for name in names])
