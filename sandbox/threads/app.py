@@ -22,8 +22,10 @@ def create_app(parts: Parts, stopping: threading.Event) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]  # the order of the documented samples
     api, control, people, tokens = parts.api, parts.control, parts.people, parts.tokens
 
-    def answer(call: str, username: str | None, rule: Rule) -> Response:
-        fault = control.arrive(call, username)
+    def answer(call: str, value: str, rule: Rule, username: str | None = None) -> Response:
+        """Answer a call that is about this token or code."""
+        username = username or tokens.owner(value)
+        fault = control.arrive(call, username, value)
         if fault is None:
             return respond(rule)
         if fault.name == "another_person":
@@ -37,7 +39,7 @@ def create_app(parts: Parts, stopping: threading.Event) -> Flask:
 
     @app.route("/oauth/authorize", methods=["GET", "POST"])
     def authorize() -> Response:
-        return answer("authorize", request.form.get("person"), decide if request.method == "POST" else ask)
+        return answer("authorize", "", decide if request.method == "POST" else ask, request.form.get("person"))
 
     def ask() -> Response:
         wanted = api.authorization_request(request.args)
@@ -57,12 +59,11 @@ def create_app(parts: Parts, stopping: threading.Event) -> Flask:
 
     @app.post("/oauth/access_token")
     def exchange_code() -> Response:
-        owner = tokens.owner(request.form.get("code", ""))
-        return answer("exchange_code", owner, lambda: reply(api.exchange_code(request.form)))
+        return answer("exchange_code", request.form.get("code", ""), lambda: reply(api.exchange_code(request.form)))
 
     @app.get("/oauth/access_token")
     def probe() -> Response:
-        return answer("probe", None, lambda: reply(api.probe(request.args)))
+        return answer("probe", "", lambda: reply(api.probe(request.args)))
 
     @app.get("/access_token")
     def exchange_token() -> Response:
@@ -80,11 +81,10 @@ def create_app(parts: Parts, stopping: threading.Event) -> Flask:
     @app.get("/debug_token")
     @app.get("/v1.0/debug_token")
     def debug() -> Response:
-        owner = tokens.owner(request.args.get("input_token", ""))
-        return answer("debug", owner, lambda: reply(api.debug(request.args)))
+        return answer("debug", request.args.get("input_token", ""), lambda: reply(api.debug(request.args)))
 
-    def bearer() -> str | None:
-        return tokens.owner(request.args.get("access_token", ""))
+    def bearer() -> str:
+        return request.args.get("access_token", "")
 
     @app.errorhandler(HTTPException)
     def no_such_call(error: HTTPException) -> Response:
