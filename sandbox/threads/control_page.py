@@ -60,6 +60,13 @@ def control_page(parts: Parts) -> Blueprint:
     def state() -> Response:
         return jsonify(describe(parts))
 
+    @pages.get("/sandbox/pictures/<user_id>.svg")
+    def picture(user_id: str) -> Response:
+        person = parts.people.by_id(user_id)
+        if person is None or not person.has_picture:
+            abort(404)
+        return Response(render_template("picture.svg", letter=person.username[0]), mimetype="image/svg+xml")
+
     @pages.get("/sandbox/elsewhere")
     def elsewhere() -> Response:
         parts.control.calls.append(("elsewhere", None))
