@@ -1,6 +1,7 @@
 # Two commands: `make run` tries the keeper on this machine, `make test` runs every check. Each sets itself up.
 PYTHON ?= python3
 BIN := .venv/bin
+NODE_CLIENT := tests/clients/node_modules/.package-lock.json
 BENCHES := $(addprefix bench-,cold warm calls accounts memory)
 
 .PHONY: run test lint soak fuzz bench $(BENCHES) lock clean
@@ -8,7 +9,7 @@ BENCHES := $(addprefix bench-,cold warm calls accounts memory)
 run: .venv/run.stamp  ## A local Threads, a local Secret Manager and both functions, until Ctrl-C.
 	@exec $(BIN)/python -m sandbox
 
-test: lint  ## Lint, types and all tests.
+test: lint $(NODE_CLIENT)  ## Lint, types and all tests.
 	@$(BIN)/coverage run -m pytest
 	@$(BIN)/coverage report
 
@@ -37,7 +38,7 @@ $(BENCHES): bench-%: .venv/bench.stamp  ## Measure one group of it, printed.
 	@$(BIN)/python -m bench $*
 
 clean:  ## Forget the environment and what `make run` kept, but for the tokens of the real Threads.
-	@rm -rf .venv
+	@rm -rf .venv tests/clients/node_modules
 	@if [ -d .sandbox ]; then find .sandbox -mindepth 1 -maxdepth 1 ! -name real -exec rm -r {} +; fi
 
 .venv/run.stamp: requirements.txt
@@ -58,3 +59,9 @@ clean:  ## Forget the environment and what `make run` kept, but for the tokens o
 .venv/fuzz.stamp: requirements-fuzz.txt .venv/dev.stamp
 	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
 	@touch $@
+
+# Its tests are skipped where it is missing, so a machine without npm can run the others.
+$(NODE_CLIENT): tests/clients/package-lock.json
+	@if ! command -v npm >/dev/null; then echo "npm is missing: the tests with Google's Node client are skipped."; \
+	elif ! npm ci --silent --prefix tests/clients; then echo "npm could not install Google's Node client."; \
+	else touch $@; fi

@@ -1,1 +1,1 @@
-"""Measure both functions, as ratios: `python -m bench` for everything, `python -m bench cold` for one group."""
+"""Measurements of both functions, as ratios: `python -m bench` for all, `python -m bench cold` for some."""

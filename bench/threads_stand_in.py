@@ -1,6 +1,6 @@
-"""A small stand-in for Threads: fixed replies over TLS, each after a delay, using little CPU.
+"""A lean stand-in for Threads: canned replies over TLS, each after a delay, cheap enough to leave the core to others.
 
-It checks nothing of what the sandbox's Threads checks.
+What the sandbox's Threads checks, this one takes on trust.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def serve(
     held: Synchronized[float],
     certificate: Path,
 ) -> None:
-    """Serve until killed, and set `port`."""
+    """Serve until killed; say by `port` where."""
     asyncio.run(_serve(port, certificate, lambda: _Connection(delay, calls, held)))
 
 
@@ -43,7 +43,7 @@ async def _serve(port: Synchronized[int], certificate: Path, connection: Callabl
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection. Each request must arrive whole, with its body."""
+    """One kept-alive connection. A request is taken to come whole, with its body if it has one."""
 
     def __init__(self, delay: float, calls: SynchronizedArray[int], held: Synchronized[float]) -> None:
         self._delay, self._calls, self._held = delay, calls, held
