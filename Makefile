@@ -4,7 +4,7 @@ BIN := .venv/bin
 NODE_CLIENT := tests/clients/node_modules/.package-lock.json
 BENCHES := $(addprefix bench-,cold warm calls accounts memory)
 
-.PHONY: run test lint soak fuzz bench $(BENCHES) lock clean
+.PHONY: run test lint soak fuzz bench $(BENCHES) lock reset clean
 
 run: .venv/run.stamp  ## A local Threads, a local Secret Manager and both functions, until Ctrl-C.
 	@exec $(BIN)/python -m sandbox
@@ -37,27 +37,32 @@ bench: .venv/bench.stamp  ## Measure everything, a quarter of an hour; writes be
 $(BENCHES): bench-%: .venv/bench.stamp  ## Measure one group of it, printed.
 	@$(BIN)/python -m bench $*
 
-clean:  ## Forget the environment and what `make run` kept, but for the tokens of the real Threads.
+reset:  ## Forget what `make run` stored, but for the tokens of the real Threads.
+	@$(PYTHON) -m sandbox.reset
+
+clean: reset  ## Forget the environment too.
 	@rm -rf .venv tests/clients/node_modules
-	@if [ -d .sandbox ]; then find .sandbox -mindepth 1 -maxdepth 1 ! -name real -exec rm -r {} +; fi
 
 .venv/run.stamp: requirements.txt
-	@echo "Making the environment in .venv (once, about half a minute)…"
+	@[ -w . ] || { echo "This folder cannot be written to: $(CURDIR). The environment is made in it, in .venv."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.13 …")'
-	@$(PYTHON) -m venv .venv || { echo "Python's venv is missing: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "Python's venv is missing: on Debian and Ubuntu, apt install python3-venv"; exit 1; }
+	@echo "Making the environment in .venv (once, about half a minute)…"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m sandbox.environment requirements.txt
 	@touch $@
 
 .venv/dev.stamp: requirements-dev.txt .venv/run.stamp
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@$(BIN)/python -m sandbox.environment requirements-dev.txt
 	@touch $@
 
 .venv/bench.stamp: requirements-bench.txt .venv/dev.stamp
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-bench.txt
+	@$(BIN)/python -m sandbox.environment requirements-bench.txt
 	@touch $@
 
 .venv/fuzz.stamp: requirements-fuzz.txt .venv/dev.stamp
-	@$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-fuzz.txt
+	@$(BIN)/python -m sandbox.environment requirements-fuzz.txt
 	@touch $@
 
 # Its tests are skipped where it is missing, so a machine without npm can run the others.
