@@ -5,20 +5,14 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.make_run.local_run import LocalRun, free_ports, started
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-NAMES = ("OAUTH_PORT", "REFRESH_PORT", "THREADS_PORT", "SECRET_MANAGER_PORT", "SECRET_MANAGER_REST_PORT")
 
 pytestmark = pytest.mark.browser
 if not CHROMIUM and os.environ.get("REQUIRE_BROWSER") != "1":
@@ -27,74 +21,8 @@ if not CHROMIUM and os.environ.get("REQUIRE_BROWSER") != "1":
 from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402 (only where there is a browser)
 
 
-class Sandbox:
-    """One run of `python -m sandbox` in a directory of its own."""
-
-    def __init__(self, process: subprocess.Popen[str], ports: dict[str, int], directory: Path) -> None:
-        self.process, self.ports, self.directory = process, ports, directory
-        self.said = ""
-
-    def at(self, name: str, path: str = "/") -> str:
-        return f"http://127.0.0.1:{self.ports[name]}{path}"
-
-    def accounts(self, *arguments: str) -> str:
-        command = [sys.executable, "-m", "sandbox.accounts", *arguments]
-        command += ["--secret-manager", f"127.0.0.1:{self.ports['SECRET_MANAGER_PORT']}"]
-        done = subprocess.run(
-            command, cwd=self.directory, env=environ(self.ports), capture_output=True, text=True, timeout=30, check=True
-        )
-        return done.stdout.strip()
-
-    def wait(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            self.said += line
-            if "Ctrl-C" in line:
-                return
-        raise AssertionError(f"The sandbox ended: {self.said}")
-
-    def interrupt(self) -> None:
-        """Press Ctrl-C."""
-        self.process.send_signal(signal.SIGINT)
-        out, _ = self.process.communicate(timeout=30)
-        self.said += out
-
-
-def environ(ports: dict[str, int]) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return {**kept, "PYTHONPATH": str(ROOT), **{name: str(port) for name, port in ports.items()}}
-
-
-def free_ports() -> dict[str, int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in NAMES]
-    ports = {name: one.getsockname()[1] for name, one in zip(NAMES, sockets, strict=True)}
-    for one in sockets:
-        one.close()
-    return ports
-
-
-@contextmanager
-def started(directory: Path, ports: dict[str, int]) -> Iterator[Sandbox]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sandbox"],
-        cwd=directory,
-        env=environ(ports),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    sandbox = Sandbox(process, ports, directory)
-    try:
-        sandbox.wait()
-        yield sandbox
-    finally:
-        if process.poll() is None:
-            sandbox.interrupt()
-
-
 @pytest.fixture(scope="module")
-def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
     with started(tmp_path_factory.mktemp("sandbox"), free_ports()) as sandbox:
         yield sandbox
 
@@ -126,7 +54,7 @@ def page_of(browser: Browser, *, javascript: bool = True) -> Iterator[Page]:
     assert [one for one in problems if "favicon" not in one and "status of 4" not in one] == []
 
 
-def sign_in(page: Page, sandbox: Sandbox, person: str) -> None:
+def sign_in(page: Page, sandbox: LocalRun, person: str) -> None:
     page.goto(sandbox.at("OAUTH_PORT"))
     page.get_by_role("link", name="Sign in with Threads").click()
     page.locator(f"input[name=person][value='{person}']").check()
@@ -139,7 +67,7 @@ def sign_in(page: Page, sandbox: Sandbox, person: str) -> None:
     ids=["with JavaScript", "without JavaScript"],
 )
 def test_a_person_signs_in_and_the_newest_version_is_the_access_token(
-    sandbox: Sandbox, browser: Browser, person: str, javascript: bool
+    sandbox: LocalRun, browser: Browser, person: str, javascript: bool
 ) -> None:
     with page_of(browser, javascript=javascript) as page:
         sign_in(page, sandbox, person)
@@ -156,7 +84,7 @@ def test_a_person_signs_in_and_the_newest_version_is_the_access_token(
     assert f"version {version[1]}" in sandbox.accounts()
 
 
-def test_a_stranger_is_told_so_and_may_go_back(sandbox: Sandbox, browser: Browser) -> None:
+def test_a_stranger_is_told_so_and_may_go_back(sandbox: LocalRun, browser: Browser) -> None:
     with page_of(browser) as page:
         page.goto(sandbox.at("OAUTH_PORT"))
         page.get_by_role("link", name="Sign in with Threads").click()
@@ -167,7 +95,7 @@ def test_a_stranger_is_told_so_and_may_go_back(sandbox: Sandbox, browser: Browse
         assert page.url == sandbox.at("OAUTH_PORT")
 
 
-def test_the_status_page_shows_both_dates_and_the_clock_moves_on(sandbox: Sandbox, browser: Browser) -> None:
+def test_the_status_page_shows_both_dates_and_the_clock_moves_on(sandbox: LocalRun, browser: Browser) -> None:
     with page_of(browser, javascript=False) as page:
         sign_in(page, sandbox, "bob")
         page.goto(sandbox.at("REFRESH_PORT"))
@@ -186,52 +114,10 @@ def test_the_status_page_shows_both_dates_and_the_clock_moves_on(sandbox: Sandbo
     context.close()
 
 
-def test_every_page_fits_a_phone(sandbox: Sandbox, browser: Browser) -> None:
+def test_every_page_fits_a_phone(sandbox: LocalRun, browser: Browser) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844})
     page = context.new_page()
     for name, path in (("OAUTH_PORT", "/"), ("REFRESH_PORT", "/"), ("OAUTH_PORT", "/callback"), ("OAUTH_PORT", "/x")):
         page.goto(sandbox.at(name, path))
         assert page.evaluate("document.documentElement.scrollWidth") <= 390, (name, path)
     context.close()
-
-
-# At the terminal
-
-
-def test_ctrl_c_frees_every_port_and_a_second_run_keeps_what_was_kept(tmp_path: Path) -> None:
-    ports = free_ports()
-    with started(tmp_path, ports) as sandbox:
-        for line in (sandbox.at("OAUTH_PORT"), sandbox.at("REFRESH_PORT"), "token alice"):
-            assert line in sandbox.said
-        assert sandbox.accounts("allow", "eve.adams") == "eve.adams may sign in now."
-        sandbox.interrupt()
-    assert sandbox.process.returncode == 0
-    assert "Traceback" not in sandbox.said
-    assert (tmp_path / ".sandbox" / "secrets.json").exists()
-    assert list(tmp_path.iterdir()) == [tmp_path / ".sandbox"]
-    for port in ports.values():
-        socket.create_server(("127.0.0.1", port)).close()
-    with started(tmp_path, ports) as sandbox:
-        assert sandbox.accounts("allow", "eve.adams") == "eve.adams may sign in already."
-
-
-@pytest.mark.parametrize("name", ["OAUTH_PORT", "SECRET_MANAGER_PORT"])
-def test_a_port_that_is_taken_is_named_in_one_clear_line(tmp_path: Path, name: str) -> None:
-    ports = free_ports()
-    began = time.monotonic()
-    with socket.create_server(("127.0.0.1", ports[name])):
-        done = subprocess.run(
-            [sys.executable, "-m", "sandbox"],
-            cwd=tmp_path,
-            env=environ(ports),
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=False,
-        )
-    assert done.returncode == 1
-    assert done.stdout == ""
-    (line,) = done.stderr.strip().splitlines()
-    assert str(ports[name]) in line
-    assert f"{name}=" in line
-    assert time.monotonic() - began < 10

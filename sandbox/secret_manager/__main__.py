@@ -11,6 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
+from sandbox import state_lock
 from sandbox.clock import DEFAULT_PATH as CLOCK_PATH
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import DEFAULT_PORT, DEFAULT_PROJECT, DEFAULT_REST_PORT, SecretManager
@@ -20,6 +21,7 @@ DEFAULT_STATE = Path(".sandbox/secrets.json")
 
 def main() -> None:
     args = _arguments()
+    lock = state_lock.hold_state(args.state)
     done = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: done.set())
@@ -32,6 +34,7 @@ def main() -> None:
     print(f"The local Secret Manager of {args.project} listens on {where}.", flush=True)
     done.wait()
     manager.stop()
+    lock.close()
 
 
 def _arguments() -> argparse.Namespace:

@@ -9,12 +9,14 @@ import sys
 import threading
 from pathlib import Path
 
+from sandbox import state_lock
 from sandbox.clock import DEFAULT_PATH, Clock
 from sandbox.threads.server import DEFAULT_APP_ID, DEFAULT_SECRET, LocalThreads
 
 
 def main() -> int:
     args = _arguments()
+    lock = state_lock.hold_state(args.state) if args.state else None
     threads = LocalThreads(
         Clock(args.clock),
         app_id=args.app_id,
@@ -36,6 +38,8 @@ def main() -> int:
     print(f"Local Threads is ready: {threads.url} (its control page: {threads.url}/sandbox)", flush=True)
     told.wait()
     threads.stop()
+    if lock:
+        lock.close()
     return 0
 
 

@@ -1,0 +1,57 @@
+"""What `make run` prints once all servers answer: where everything is, and what to do next."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sandbox import ports
+from sandbox.plan import Plan
+
+
+def welcome(plan: Plan, allowed: Sequence[str]) -> str:
+    """Return the steps, with commands that work in this folder as they are printed."""
+    steps = [f"{number}. {step}" for number, step in enumerate(_steps(plan, allowed), start=1)]
+    lines = ["", *steps, "", *_notes(plan, allowed), "Ctrl-C stops everything; nothing is lost.", ""]
+    return "\n".join(f"  {line}".rstrip() for line in lines)
+
+
+def _steps(plan: Plan, allowed: Sequence[str]) -> list[str]:
+    name = allowed[0] if allowed else "NAME"
+    steps = [
+        f"Sign in        {plan.sign_in_url}/",
+        f"See it kept    {_accounts(plan)} token {name}",
+        f"Refresh        curl -X POST {plan.at('REFRESH')}/",
+        f"Status page    {plan.at('REFRESH')}/",
+    ]
+    if not plan.is_real:
+        steps.insert(2, f"Move the time  {_python()} -m sandbox.clock 30d")
+        steps.append(f"Make trouble   {plan.at('THREADS')}/sandbox")
+    return steps
+
+
+def _notes(plan: Plan, allowed: Sequence[str]) -> list[str]:
+    notes = []
+    if plan.is_real:
+        notes += [
+            f"This is the real Threads. The tokens are in {plan.state}/ and the local Secret Manager hands them out",
+            "to any user of this machine who asks it: run it where you trust them all.",
+        ]
+    if allowed:
+        notes.append(f"May sign in: {', '.join(allowed)}. Another: {_accounts(plan)} allow NAME")
+    else:
+        notes.append("No account is allowed yet: THREADS_USERNAMES=your.name in .env, then start again.")
+    return notes
+
+
+def _accounts(plan: Plan) -> str:
+    default = plan.ports["SECRET_MANAGER_PORT"] == ports.DEFAULTS["SECRET_MANAGER_PORT"]
+    return f"{_python()} -m sandbox.accounts{'' if default else f' --secret-manager {plan.emulator}'}"
+
+
+def _python() -> str:
+    """Return the command of the Python that runs this, as short as this folder allows."""
+    path, folder = Path(sys.executable), Path.cwd()
+    return os.path.relpath(path) if path.is_relative_to(folder) else str(path)
