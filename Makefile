@@ -1,46 +1,55 @@
-# Two commands: `make run` tries the keeper on this machine, `make test` runs every check. Each sets itself up.
+# `make` lists the commands. Each makes the environment that it needs the first time.
 PYTHON ?= python3
 BIN := .venv/bin
 NODE_CLIENT := tests/clients/node_modules/.package-lock.json
 BENCHES := $(addprefix bench-,cold warm calls accounts memory)
+# The tests wait more than they compute, so there are twice as many processes as cores.
+PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 
-.PHONY: run test lint soak fuzz bench $(BENCHES) lock reset clean
+.DEFAULT_GOAL := help
+.PHONY: help run test lint soak fuzz bench $(BENCHES) lock reset clean
 
-run: .venv/run.stamp  ## A local Threads, a local Secret Manager and both functions, until Ctrl-C.
+help:  ## List these commands.
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+
+run: .venv/run.stamp  ## Run a local Threads, a local Secret Manager and both functions, until Ctrl-C.
 	@exec $(BIN)/python -m sandbox
 
-test: lint $(NODE_CLIENT)  ## Lint, types and all tests.
-	@$(BIN)/coverage run -m pytest
+test: lint $(NODE_CLIENT)  ## Check everything: lint, types, all tests, coverage; about five minutes on two cores.
+	@echo "Tests: all of them, in $(PROCESSES) processes, with coverage. About four minutes on two cores."
+	@$(BIN)/python -m pytest -n $(PROCESSES) --cov --cov-report=
 	@$(BIN)/coverage report
 
-lint: .venv/dev.stamp
+lint: .venv/dev.stamp  ## Check style and types; half a minute the first time.
+	@echo "Style and types: ruff, mypy, shellcheck. Half a minute the first time, then seconds."
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/shellcheck deploy.sh .ci/run
 
-lock: .venv/dev.stamp  ## Pin what requirements*.in name, with hashes.
-	@for name in requirements requirements-dev requirements-bench requirements-fuzz; do \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-			--no-header $$name.in -o $$name.txt || exit 1; \
-	done
-
-soak: .venv/run.stamp  ## Years of faults and crashes beside a model of what must hold; under ten minutes.
+soak: .venv/run.stamp  ## Simulate years of faults and crashes beside a model of what must hold; under ten minutes.
 	@$(BIN)/python -m soak
 
-fuzz: .venv/fuzz.stamp  ## Throw coverage-guided nonsense at all that is parsed, 20 seconds a target.
+fuzz: .venv/fuzz.stamp  ## Send random input to every parser, guided by coverage; 20 seconds each.
 	@$(BIN)/python -m fuzz --seconds 20
 
-bench: .venv/bench.stamp  ## Measure everything, a quarter of an hour; writes bench/RESULTS.md and bench/results.svg.
+bench: .venv/bench.stamp  ## Measure all figures; a quarter of an hour. One group: make bench-cold, -warm, -calls, -accounts, -memory.
 	@$(BIN)/python -m bench
 
-$(BENCHES): bench-%: .venv/bench.stamp  ## Measure one group of it, printed.
+$(BENCHES): bench-%: .venv/bench.stamp
 	@$(BIN)/python -m bench $*
 
-reset:  ## Forget what `make run` stored, but for the tokens of the real Threads.
+lock: .venv/dev.stamp  ## Pin the packages of requirements/*.in, with hashes. A package that is pinned keeps its version.
+	@for name in runtime dev bench fuzz; do \
+		out=requirements/$$name.txt; [ $$name = runtime ] && out=requirements.txt; echo "$$out"; \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+			--no-header requirements/$$name.in -o $$out || exit 1; \
+	done
+
+reset:  ## Delete what `make run` stored, but not the tokens of the real Threads.
 	@$(PYTHON) -m sandbox.reset
 
-clean: reset  ## Forget the environment too.
+clean: reset  ## Delete the environment too.
 	@rm -rf .venv tests/clients/node_modules
 
 .venv/run.stamp: requirements.txt
@@ -53,20 +62,22 @@ clean: reset  ## Forget the environment too.
 	@$(BIN)/python -m sandbox.environment requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements-dev.txt .venv/run.stamp
-	@$(BIN)/python -m sandbox.environment requirements-dev.txt
+.venv/dev.stamp: requirements/dev.txt .venv/run.stamp
+	@echo "Adding the packages of the tests and checks (once, about half a minute)…"
+	@$(BIN)/python -m sandbox.environment requirements/dev.txt
 	@touch $@
 
-.venv/bench.stamp: requirements-bench.txt .venv/dev.stamp
-	@$(BIN)/python -m sandbox.environment requirements-bench.txt
+.venv/bench.stamp: requirements/bench.txt .venv/dev.stamp
+	@$(BIN)/python -m sandbox.environment requirements/bench.txt
 	@touch $@
 
-.venv/fuzz.stamp: requirements-fuzz.txt .venv/dev.stamp
-	@$(BIN)/python -m sandbox.environment requirements-fuzz.txt
+.venv/fuzz.stamp: requirements/fuzz.txt .venv/dev.stamp
+	@$(BIN)/python -m sandbox.environment requirements/fuzz.txt
 	@touch $@
 
 # Its tests are skipped where it is missing, so a machine without npm can run the others.
 $(NODE_CLIENT): tests/clients/package-lock.json
+	@echo "Adding Google's Node client for its tests (once, a few seconds)…"
 	@if ! command -v npm >/dev/null; then echo "npm is missing: the tests with Google's Node client are skipped."; \
 	elif ! npm ci --silent --prefix tests/clients; then echo "npm could not install Google's Node client."; \
 	else touch $@; fi

@@ -1,9 +1,8 @@
-"""What is installed is what was pinned."""
+"""The lock files: complete, with hashes, and equal to what is installed."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +10,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-LOCKS = ["requirements", "requirements-dev"]
+DEPLOYED, DEVELOPMENT = "requirements.txt", "requirements/dev.txt"
+# Each lock, and the file that names what it pins.
+SOURCES = {DEPLOYED: "requirements/runtime.in"}
+SOURCES |= {f"requirements/{name}.txt": f"requirements/{name}.in" for name in ("dev", "bench", "fuzz")}
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 PERMISSIVE = re.compile(r"MIT|BSD|Apache|PSF|Python Software|ISC|MPL|Mozilla|Unlicense|CNRI|Zlib", re.IGNORECASE)
 
@@ -20,40 +22,43 @@ def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def direct(stem: str) -> set[str]:
-    lines = (ROOT / f"{stem}.in").read_text().splitlines()
-    return {normal(line.strip()) for line in lines if re.fullmatch(NAME, line.strip())}
+def direct(lock: str) -> set[str]:
+    """Return the packages that are named in the source of a lock."""
+    lines = (ROOT / SOURCES[lock]).read_text().splitlines()
+    return {normal(found[0]) for line in lines if (found := re.match(NAME, line.strip()))}
 
 
-def pinned(stem: str) -> dict[str, str]:
-    """Each pinned package of a lock, with its whole entry."""
-    text = (ROOT / f"{stem}.txt").read_text()
+def pinned(lock: str) -> dict[str, str]:
+    """Return each pinned package of a lock with its whole entry."""
+    text = (ROOT / lock).read_text()
     entries = re.split(rf"^(?={NAME}==)", text, flags=re.MULTILINE)
     return {normal(entry.partition("==")[0]): entry for entry in entries if re.match(rf"{NAME}==", entry)}
 
 
-@pytest.mark.parametrize("stem", LOCKS)
-def test_every_pinned_package_has_its_hashes(stem: str) -> None:
-    entries = pinned(stem)
+@pytest.mark.parametrize("lock", SOURCES)
+def test_every_pinned_package_has_its_hashes(lock: str) -> None:
+    entries = pinned(lock)
     assert len(entries) > 20
     for name, entry in entries.items():
         assert re.search(r"--hash=sha256:[0-9a-f]{64}", entry), name
 
 
-@pytest.mark.parametrize("stem", LOCKS)
-def test_the_lock_fits_what_is_asked_for(stem: str) -> None:
-    assert direct(stem) <= pinned(stem).keys()
-    for name, entry in pinned(stem).items():  # nothing is pinned that nobody asks for
-        assert "# via" in entry or name in direct(stem), name
+@pytest.mark.parametrize("lock", SOURCES)
+def test_a_lock_pins_what_its_source_names_and_what_that_needs(lock: str) -> None:
+    assert direct(lock) <= pinned(lock).keys()
+    for name, entry in pinned(lock).items():
+        assert "# via" in entry, name
 
 
-def test_tests_run_on_the_very_versions_that_are_deployed() -> None:
-    versions = {stem: {name: entry.split()[0] for name, entry in pinned(stem).items()} for stem in LOCKS}
-    assert versions["requirements"].items() <= versions["requirements-dev"].items()
+@pytest.mark.parametrize("lock", SOURCES)
+def test_every_lock_has_the_versions_that_are_deployed(lock: str) -> None:
+    versions = {name: entry.split()[0] for name, entry in pinned(lock).items()}
+    assert {name: entry.split()[0] for name, entry in pinned(DEPLOYED).items()}.items() <= versions.items()
 
 
-def test_what_is_installed_is_what_is_pinned() -> None:
-    for name, entry in pinned("requirements").items():
+@pytest.mark.parametrize("lock", [DEPLOYED, DEVELOPMENT])
+def test_what_is_installed_is_what_is_pinned(lock: str) -> None:
+    for name, entry in pinned(lock).items():
         if ";" not in entry.splitlines()[0]:
             assert metadata.version(name) == entry.split()[0].partition("==")[2]
 
@@ -67,11 +72,11 @@ def test_every_package_that_the_deployed_code_imports_is_asked_for_by_name() -> 
         top = module.split(".")[0]
         if top in sys.stdlib_module_names or top in ("token_keeper", "google", "werkzeug"):
             continue
-        assert direct("requirements") & {normal(package) for package in brought[top]}, module
+        assert direct(DEPLOYED) & {normal(package) for package in brought[top]}, module
 
 
 def test_every_deployed_package_has_a_permissive_licence() -> None:
-    for name, entry in pinned("requirements").items():
+    for name, entry in pinned(DEPLOYED).items():
         if ";" in entry.splitlines()[0]:
             continue
         about = metadata.metadata(name)
@@ -80,7 +85,7 @@ def test_every_deployed_package_has_a_permissive_licence() -> None:
 
 
 def test_no_package_registry_is_named() -> None:
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
-    for path in listed or [str(path) for path in ROOT.glob("*.txt")]:
-        if path.endswith((".txt", ".toml", ".in", ".yaml", "Makefile")):
-            assert not re.search(r"--(extra-)?index-url|--find-links", (ROOT / path).read_text()), path
+    files = [*SOURCES, *SOURCES.values(), "Makefile", "pyproject.toml", "cloudbuild.yaml", ".ci/run"]
+    files += [str(path.relative_to(ROOT)) for path in (ROOT / ".github").rglob("*.yml")]
+    for name in files:
+        assert not re.search(r"--(extra-)?index-url|--find-links|index-url *=", (ROOT / name).read_text()), name
