@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from sandbox import ports
+from sandbox.plan import PEOPLE, Plan
+from sandbox.welcome import welcome
 from token_keeper.report import Outcome
 from token_keeper.settings import OAuthSettings, RefreshSettings
 
@@ -178,3 +181,8 @@ def test_the_changelog_begins_with_what_is_not_released_and_knows_the_version() 
     headings = re.findall(r"^## \[([^\]]+)\]", text("CHANGELOG.md"), re.M)
     assert headings[0] in ("Unreleased", version)
     assert version in headings
+
+
+def test_the_readme_shows_what_make_run_prints() -> None:
+    printed = welcome(Plan({}, ports.read({})), PEOPLE)
+    assert re.sub(r"\S*python -m", ".venv/bin/python -m", printed).strip("\n") in text("README.md")
