@@ -71,7 +71,7 @@ class RestServer(socketserver.ThreadingTCPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection. Replies carry no server name, and nothing is logged: a path or a body can be a secret."""
+    """One connection. Its requests are not logged, since a path or a body can hold a secret."""
 
     protocol_version = "HTTP/1.1"
     wbufsize = -1  # a reply goes out in one piece, else it would wait for the client's acknowledgement
@@ -88,9 +88,6 @@ class _Handler(BaseHTTPRequestHandler):
             self._refuse(refusal)
 
     do_POST = do_PATCH = do_DELETE = do_GET
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answer what is no proper HTTP request."""

@@ -28,7 +28,7 @@ _ANNOTATION_KEY = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
 
 
 class Name(NamedTuple):
-    """A resource name taken apart; what it does not reach is empty."""
+    """The parts of a resource name. A project's name has no secret, and a secret's name no version: they are empty."""
 
     project: str
     secret: str = ""
@@ -36,7 +36,7 @@ class Name(NamedTuple):
 
 
 def parse_name(text: str, depth: int) -> Name:
-    """Read the name of a project (depth 1), a secret (2) or a version (3)."""
+    """Return the parts of the name of a project (depth 1), a secret (2) or a version (3)."""
     match = _NAME.fullmatch(text)
     parts = [part for part in match.groups() if part] if match else []
     if len(parts) != depth:

@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -260,6 +261,29 @@ def raw(manager: SecretManager, request: bytes) -> http.client.HTTPResponse:
 )
 def test_what_is_no_proper_request_is_answered_too(manager, request_text, status):
     assert raw(manager, request_text.encode()).status == status
+
+
+@pytest.mark.parametrize("header", ["Transfer-Encoding: chunked", f"Content-Length: {2**30}"])
+def test_a_body_that_is_not_read_is_not_taken_for_the_next_request(manager, header):
+    hidden = "GET /v1/projects/demo/secrets HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    reply = raw(manager, f"POST /v1/x HTTP/1.1\r\nHost: localhost\r\n{header}\r\n\r\n{hidden}".encode())
+    assert (reply.status, reply.headers["Connection"]) == (400, "close")
+    assert manager.calls == []
+
+
+def test_a_client_that_goes_away_is_no_news_but_a_bug_is(manager, capfd):
+    manager.create("alice")
+    manager.delay(0.1)
+    with socket.create_connection(manager.rest_url.removeprefix("http://").split(":")) as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closed by a reset
+        connection.sendall(b"GET /v1/projects/demo/secrets/alice HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        while not manager.calls:
+            time.sleep(0.01)
+    time.sleep(0.2)
+    assert capfd.readouterr() == ("", "")
+    manager.on_call = lambda *_: 1 / 0
+    get(manager.rest_url)
+    assert "ZeroDivisionError" in capfd.readouterr().err
 
 
 @given(
