@@ -40,7 +40,7 @@ def main() -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="sandbox.secret_manager",
-        description="Run a local Secret Manager.",
+        description="Run a local Secret Manager. Every user of this machine can read what it stores.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="of gRPC; 0 takes a free one")
