@@ -1,1 +1,1 @@
-"""Measurements of both functions, as ratios: `python -m bench` for all, `python -m bench cold` for some."""
+"""Measure both functions, as ratios: `python -m bench` for everything, `python -m bench cold` for one group."""

@@ -1,5 +1,5 @@
-"""python -m bench               # everything, about a quarter of an hour; writes bench/RESULTS.md and results.svg
-python -m bench cold calls    # these alone, printed: cold, warm, calls, accounts, memory; also `make bench-cold` …
+"""python -m bench               # measure everything (a quarter of an hour); write bench/RESULTS.md and results.svg
+python -m bench cold calls    # measure and print these groups: cold, warm, calls, accounts, memory
 """
 
 from __future__ import annotations
@@ -28,10 +28,11 @@ One run of `make bench` on a quiet machine with Python {python}. Ratios from one
 milliseconds cannot. Under a tenth is noise, and a busy machine may miss a target that is near.
 
 Threads and Secret Manager are local stand-ins in processes of their own, 150 ms and 50 ms away: Threads over TLS,
-Secret Manager over plaintext gRPC. What Google's credentials and TLS to Secret Manager add to a cold start is not in.
-"Beyond the remote calls" is without the time in which a stand-in held a reply back; loading that overlaps it is free.
+Secret Manager over plaintext gRPC. What Google's credentials and TLS to Secret Manager add to a cold start is left out.
+"Beyond the remote calls" leaves out the time for which a stand-in held a reply back; loading during that time costs
+nothing.
 
-Each group can be had again: {commands}. They need Linux and `openssl`.
+To measure one group again: {commands}. They need Linux and `openssl`.
 
 """
 
@@ -39,7 +40,7 @@ Each group can be had again: {commands}. They need Linux and `openssl`.
 def main() -> int:
     chosen = sys.argv[1:] or list(SELECTIONS)
     if unknown := set(chosen) - set(SELECTIONS):
-        print(f"There is no {', '.join(sorted(unknown))}; there are: {', '.join(SELECTIONS)}.", file=sys.stderr)
+        print(f"Unknown group: {', '.join(sorted(unknown))}. The groups are {', '.join(SELECTIONS)}.", file=sys.stderr)
         return 2
     with stand_ins() as both:
         figures = [figure for name in chosen for figure in SELECTIONS[name](both)]

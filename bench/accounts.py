@@ -1,4 +1,4 @@
-"""Whole runs over many accounts: how fast, by what quota, in how much memory."""
+"""Measure whole runs over many accounts: speed with and without the quota, memory, CPU."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from bench.process import Request, Server, function
 from bench.stand_ins import StandIns
 
 GROUP = "Many accounts"
-QUOTA = 600  # writes, and as many reads, of one project and minute
-WRITES = 3  # of a refreshed account
-SEQUENTIAL = 20  # accounts of the run that does one at a time; more take as long each
+QUOTA = 600  # writes, and as many reads, of one project in a minute
+WRITES = 3  # for each refreshed account
+SEQUENTIAL = 20  # accounts in the run with one worker; the time for each does not depend on their number
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: `seconds` from the request to the reply, and what the container had had when it was over."""
+    """One run: `seconds` from request to reply, and the memory and CPU of the container afterwards."""
 
     accounts: int
     seconds: float
@@ -36,7 +36,7 @@ class Run:
 
 @cache
 def run(both: StandIns, accounts: int, quota: int = 0, workers: int = 0) -> Run:
-    """Refresh so many accounts by the first run of a new instance; without a quota, neither side has one."""
+    """Refresh the accounts in the first run of a new instance. Without a quota, the client does not pace itself."""
     print(f"{accounts:,} accounts, {quota or 'no'} quota{', one at a time' if workers == 1 else ''}", file=sys.stderr)
     both.set(accounts=accounts, quota=quota)
     environ = both.environ | ({"BENCH_WORKERS": str(workers)} if workers else {})
@@ -51,7 +51,7 @@ def run(both: StandIns, accounts: int, quota: int = 0, workers: int = 0) -> Run:
 
 
 def _wait_for_window(quota: int) -> None:
-    """Begin in the middle of the quota's fixed minute, so that the run cannot profit from where it begins."""
+    """Wait for the middle of the quota's fixed minute, so that every run starts under the same conditions."""
     if quota:
         time.sleep((30 - time.monotonic()) % 60)
 

@@ -1,4 +1,4 @@
-"""Remote calls for each account, counted by the sandbox's Threads and Secret Manager."""
+"""Count the remote calls for each account, with the sandbox's Threads and Secret Manager."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def measure(both: StandIns) -> list[Figure]:
 
 
 def _prepare(clock: Clock, threads: LocalThreads, manager: SecretManager) -> None:
-    """Make accounts that are due, as earlier runs leave them: with two enabled versions, the newer one described."""
+    """Add accounts that are due, as earlier runs leave them: two enabled versions, the newer one described."""
     for number in range(ACCOUNTS):
         username = f"user{number}"
         person = threads.people.add(username)
@@ -54,7 +54,7 @@ def _prepare(clock: Clock, threads: LocalThreads, manager: SecretManager) -> Non
 
 
 def _counted(server: Server, threads: LocalThreads, manager: SecretManager) -> Counter[str]:
-    """Let a run happen, and count by kind what it called."""
+    """Run one refresh and return the number of its calls by kind."""
     manager.calls.clear()
     threads.control.calls.clear()
     server.ask(Request("/", method="POST"))

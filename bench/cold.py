@@ -1,4 +1,7 @@
-"""Cold starts: from the start of a process to its first useful answer, in rounds, each against that round's hello."""
+"""Measure cold starts: from the start of a process to its first useful answer.
+
+Measured in rounds; each value is compared with the bare hello function of the same round.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ FASTAPI = uvicorn("bench.fastapi_app:app")
 
 
 def callback(both: StandIns) -> Request:
-    """Give a browser's return from Threads: with a `state` that any instance takes, and its cookie."""
+    """Return the callback of a browser that comes back from Threads, with a valid `state` and its cookie."""
     state = sign_in.make_state(OAuthSettings.from_environ(both.environ), clock.now())
     path = "/callback?" + urlencode({"code": "AQ-bench-code", "state": state})
     return Request(path, 303, headers={"Cookie": f"__Host-threads-state={state}"})
@@ -38,10 +41,10 @@ def measure(both: StandIns, rounds: int = ROUNDS) -> list[Figure]:
         "FastAPI /login": (FASTAPI, Request("/login", 302)),
         "FastAPI callback": (FASTAPI, Request("/callback?code=x")),
     }
-    for command, request in starts.values():  # once for the disk's cache and the .pyc files
+    for command, request in starts.values():  # once before, so that the disk cache and the .pyc files are there
         cold(command, both.environ, request)
     took: dict[str, list[float]] = {name: [] for name in starts}
-    whole: dict[str, list[float]] = {"cold callback": [], "warm callback": []}  # with what the remote calls take
+    whole: dict[str, list[float]] = {"cold callback": [], "warm callback": []}  # including the time of the remote calls
     for number in range(rounds):
         print(f"\rcold start, round {number + 1} of {rounds}", end="", file=sys.stderr)
         both.held()
@@ -57,7 +60,7 @@ def measure(both: StandIns, rounds: int = ROUNDS) -> list[Figure]:
 
 
 def _warm_callback(both: StandIns, request: Request) -> float:
-    """Give the seconds of a callback at an instance that has served one before."""
+    """Return the seconds of a callback at an instance that has served one before."""
     with Server(function("oauth"), both.environ) as server:
         server.ask(request)
         return server.timed(request)

@@ -1,6 +1,6 @@
-"""The sign-in that people copy: FastAPI, everything loaded at start, no `state`, no proof, one version added.
+"""The sign-in that people copy from guides: FastAPI, everything loaded at start, no `state`, no proof of the token.
 
-Here to be measured, never to be used.
+It is here to be measured. Do not use it.
 """
 
 import os

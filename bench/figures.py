@@ -1,4 +1,4 @@
-"""A figure with its target, and the table of all of them."""
+"""A measured figure with its target, and the Markdown table of all figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table. `value` is what the target is about; `note` says more."""
+    """One row of the table. The target applies to `value`; `note` explains it."""
 
     group: str
     name: str
@@ -21,7 +21,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Tell whether the target is reached; None where there is none."""
+        """Return whether the target is met, or None if there is no target."""
         if self.at_most is not None:
             return self.value <= self.at_most
         return self.value >= self.at_least if self.at_least is not None else None
@@ -34,14 +34,14 @@ class Figure:
 
 
 def written(value: float) -> str:
-    """Write three digits, or all of a whole number."""
+    """Return the value with three digits, or all digits of a whole number."""
     if value == int(value) or abs(value) >= 100:
         return f"{value:,.0f}"
     return f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def table(figures: Sequence[Figure]) -> str:
-    """Write the figures as Markdown, a table for each group."""
+    """Return the figures as Markdown, with a table for each group."""
     lines: list[str] = []
     for group in dict.fromkeys(figure.group for figure in figures):
         lines += ["", f"## {group}", "", "| | measured | target | met | |", "|---|---|---|---|---|"]
@@ -50,5 +50,5 @@ def table(figures: Sequence[Figure]) -> str:
 
 
 def median_ratio(values: Sequence[float], others: Sequence[float]) -> float:
-    """Give the median of the ratios of values that were measured in pairs."""
+    """Return the median of the ratios of values that were measured in pairs."""
     return statistics.median(value / other for value, other in zip(values, others, strict=True))

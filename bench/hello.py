@@ -1,4 +1,4 @@
-"""The least that a function can be: what every other start is compared with."""
+"""The smallest possible function. Every other start is compared with it."""
 
 import functions_framework
 from flask import Request

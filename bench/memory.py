@@ -1,4 +1,4 @@
-"""Memory of the whole container, and CPU on the side of Threads."""
+"""Measure the memory of the whole container, and the CPU that calls of Threads use."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def measure(both: StandIns) -> list[Figure]:
 
 
 def _after_one(both: StandIns, target: str, source: str = "main.py") -> float:
-    """Give the memory of a new container that has answered one request."""
+    """Return the memory of a new container after its first answer, in MiB."""
     request = Request("/", method="POST" if target == "refresh" else "GET")
     with Server(function(target, source), both.environ) as server:
         server.ask(request)
@@ -42,7 +42,7 @@ def _after_one(both: StandIns, target: str, source: str = "main.py") -> float:
 
 
 def _threads_side(both: StandIns) -> float:
-    """Give the milliseconds of CPU that the calls for one account take, in a process that does nothing else."""
+    """Return the milliseconds of CPU that the calls for one account use, in a process that does nothing else."""
     command = [sys.executable, "-m", "bench.threads_side", both.threads_url, str(CALLED)]
     done = subprocess.run(command, cwd=ROOT, env=both.environ, check=True, capture_output=True)
     return 1000 * float(json.loads(done.stdout)) / CALLED

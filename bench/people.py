@@ -1,10 +1,10 @@
-"""The accounts that the stand-ins know: numbered, each with its secret, its token and its person."""
+"""The numbered accounts that the stand-ins know, each with a secret, a token and a person."""
 
 from __future__ import annotations
 
 import re
 
-TOKEN_LENGTH = 180  # as real ones
+TOKEN_LENGTH = 180  # as real tokens have
 
 
 def username(number: int) -> str:
@@ -20,6 +20,6 @@ def token(number: int) -> str:
 
 
 def number_of(name_or_token: str) -> int:
-    """Find the account that a token, a username or a secret's name is about."""
+    """Return the number of the account that a token, a username or a secret's name belongs to, or 0."""
     match = re.search(r"(?:THAA-|user)([0-9]+)", name_or_token)
     return int(match[1]) if match else 0

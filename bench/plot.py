@@ -1,4 +1,4 @@
-"""The figures that a picture tells best, as bars in an SVG that reads well on light and on dark."""
+"""Draw the main figures as bars in an SVG that is readable on light and dark pages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ STYLE = (
 
 
 def plot(figures: Sequence[Figure]) -> str:
-    """Draw a panel of bars for each group that has figures of the panel's unit; a target is a line."""
+    """Return the SVG: a panel of bars for each group, with each target as a line."""
     parts: list[str] = []
     y = 10
     for group, (title, unit) in PANELS.items():

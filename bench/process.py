@@ -1,4 +1,4 @@
-"""A server in a process of its own, measured from outside: when it answers, its memory, its CPU."""
+"""Measure a server in its own process from outside: when it answers, its memory, its CPU."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Request:
 
 
 def function(target: str, source: str = "main.py") -> list[str]:
-    """Give the command by which the cloud serves a function; the port comes by `PORT`."""
+    """Return the command that serves a function as the cloud does. `Server` adds the port."""
     framework = Path(sys.executable).parent / "functions-framework"
     return [str(framework), f"--target={target}", f"--source={source}", "--host=127.0.0.1"]
 
@@ -40,7 +40,7 @@ def uvicorn(app: str) -> list[str]:
 
 
 class Server:
-    """One started server, ended with the `with` block. Its container is its whole session of processes."""
+    """A server that runs until its `with` block ends. All processes of its session count as its container."""
 
     def __init__(self, command: list[str], environ: Mapping[str, str]) -> None:
         with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -57,12 +57,12 @@ class Server:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+        with contextlib.suppress(ProcessLookupError):  # it has already ended
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
 
     def ask(self, request: Request) -> bytes:
-        """Give the body of the answer, as soon as there is one; raise where it is not a useful one."""
+        """Return the body of the answer, waiting for the server to listen. Raise RuntimeError on another status."""
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=3600)
         self._connect(connection)
         connection.request(request.method, request.path, headers=dict(request.headers))
@@ -84,18 +84,18 @@ class Server:
                 time.sleep(0.001)
 
     def timed(self, request: Request) -> float:
-        """Give how many seconds an answer takes."""
+        """Return the seconds that an answer takes."""
         begun = time.perf_counter()
         self.ask(request)
         return time.perf_counter() - begun
 
     def memory(self) -> float:
-        """Give the proportional set size of all processes, in MiB."""
+        """Return the proportional set size of all processes, in MiB."""
         lines = [line for pid in self._pids() for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()]
         return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
     def cpu(self) -> float:
-        """Give the seconds of CPU that all processes have had."""
+        """Return the seconds of CPU that all processes have used."""
         ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in self._pids()]
         return sum(int(user) + int(system) for user, system in ticks) / os.sysconf("SC_CLK_TCK")
 
@@ -112,7 +112,7 @@ def _session(pid: int) -> int | None:
 
 
 def cold(command: list[str], environ: Mapping[str, str], request: Request) -> float:
-    """Give the seconds from the start of a process to its first useful answer."""
+    """Return the seconds from the start of a process to its first useful answer."""
     with Server(command, environ) as server:
         server.ask(request)
         return time.perf_counter() - server.started

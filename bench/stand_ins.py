@@ -1,4 +1,4 @@
-"""The stand-ins for Threads and Secret Manager, in processes of their own, and the environment that leads to them."""
+"""The stand-ins for Threads and Secret Manager, each in its own process, and the environment that points to them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import certifi
 from bench import store_stand_in, threads_stand_in
 from bench.process import ROOT
 
-THREADS_DELAY, STORE_DELAY = 0.150, 0.050  # seconds of one call, as measured in the wild
+THREADS_DELAY, STORE_DELAY = 0.150, 0.050  # seconds of one call, as measured against the real services
 
 
 class StandIns:
-    """Both servers. The quota and the number of accounts can be changed while they run."""
+    """Both stand-ins. The quota and the number of accounts can change while they run."""
 
     def __init__(self, folder: Path) -> None:
         certificate = _certificate(folder)
@@ -48,7 +48,7 @@ class StandIns:
         self.environ = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
             "WORKERS": "1",
-            "PYTHONPATH": f"{folder}:{ROOT}",  # the certifi that knows the stand-in's certificate
+            "PYTHONPATH": f"{folder}:{ROOT}",  # its certifi trusts the stand-in's certificate
             "GOOGLE_CLOUD_PROJECT": "demo",
             "SECRET_MANAGER_EMULATOR_HOST": f"127.0.0.1:{ports[1].value}",
             "THREADS_APP_ID": "1234567890",
@@ -58,13 +58,13 @@ class StandIns:
         }
 
     def set(self, *, accounts: int = 1, quota: int = 0) -> None:
-        """Prepare a run: so many accounts, and so many reads and writes a minute (0: any number)."""
+        """Set the number of accounts, and the reads and writes allowed a minute (0: no limit), for the next run."""
         self._accounts.value, self._quota.value = accounts, quota
         self.calls()
         self.held()
 
     def calls(self) -> Counter[str]:
-        """Give how many calls came, by name, since this was last asked."""
+        """Return the number of calls by name since the last call of this method."""
         counted: Counter[str] = Counter()
         known: tuple[tuple[tuple[str, ...], Any], ...] = (
             (threads_stand_in.CALLS, self._threads_calls),
@@ -77,7 +77,7 @@ class StandIns:
         return +counted
 
     def held(self) -> float:
-        """Give the seconds for which the calls that came since this was last asked were waiting for their replies."""
+        """Return the seconds for which replies were held back since the last call of this method."""
         seconds = 0.0
         for held in self._held:
             seconds += held.value
@@ -101,7 +101,7 @@ def stand_ins() -> Iterator[StandIns]:
 
 
 def _certificate(folder: Path) -> Path:
-    """Make a certificate for localhost, and a `certifi` whose bundle holds it beside all the usual ones."""
+    """Create a certificate for localhost, and a `certifi` package whose bundle contains it too."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     openssl = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     openssl += ["-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]

@@ -1,6 +1,6 @@
-"""A lean stand-in for Secret Manager: canned replies over plaintext gRPC, each after a delay, within a quota.
+"""A small stand-in for Secret Manager: fixed replies over plaintext gRPC, each after a delay, within a quota.
 
-It keeps nothing: every account is due, at every call, and has two enabled versions.
+It stores nothing: at every call each account is due and has two enabled versions.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def serve(
     accounts: Synchronized[int],
     quota: Synchronized[int],
 ) -> None:
-    """Serve until killed; say by `port` where. `quota` is of reads, and as many writes, a minute; 0 is none."""
+    """Serve until killed, and set `port`. `quota` is the reads, and as many writes, allowed a minute; 0 is no quota."""
     asyncio.run(_StandIn(delay, calls, held, accounts, quota).serve(port))
 
 
@@ -84,7 +84,7 @@ class _StandIn:
         return grpc.unary_unary_rpc_method_handler(answer, request_type.FromString, lambda reply: reply)
 
     def _spend(self, kind: str) -> bool:
-        """Count a call that has a quota in this minute's window; tell whether it is still allowed."""
+        """Count a call against this minute's quota, and return whether it is still allowed."""
         if kind == "access" or not self._quota.value:
             return True
         window = int(time.monotonic() // 60)

@@ -1,4 +1,4 @@
-"""Refreshes and inspects tokens as a run does, without Secret Manager, and prints the seconds of CPU that took."""
+"""Refresh and inspect tokens as a run does, without Secret Manager, and print the seconds of CPU used."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""A lean stand-in for Threads: canned replies over TLS, each after a delay, cheap enough to leave the core to others.
+"""A small stand-in for Threads: fixed replies over TLS, each after a delay, using little CPU.
 
-What the sandbox's Threads checks, this one takes on trust.
+It checks nothing of what the sandbox's Threads checks.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def serve(
     held: Synchronized[float],
     certificate: Path,
 ) -> None:
-    """Serve until killed; say by `port` where."""
+    """Serve until killed, and set `port`."""
     asyncio.run(_serve(port, certificate, lambda: _Connection(delay, calls, held)))
 
 
@@ -43,7 +43,7 @@ async def _serve(port: Synchronized[int], certificate: Path, connection: Callabl
 
 
 class _Connection(asyncio.Protocol):
-    """One kept-alive connection. A request is taken to come whole, with its body if it has one."""
+    """One kept-alive connection. Each request must arrive whole, with its body."""
 
     def __init__(self, delay: float, calls: SynchronizedArray[int], held: Synchronized[float]) -> None:
         self._delay, self._calls, self._held = delay, calls, held

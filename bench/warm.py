@@ -1,4 +1,4 @@
-"""Warm requests: what a running instance adds to what Threads and Secret Manager take."""
+"""Measure warm requests: what a running instance adds to the time that Threads and Secret Manager take."""
 
 from __future__ import annotations
 

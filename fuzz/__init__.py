@@ -1,1 +1,1 @@
-"""Coverage-guided fuzzing of everything that reads what strangers, Meta or an operator's hand may send."""
+"""Coverage-guided fuzzing of everything that parses input from strangers, from Meta or from an operator."""

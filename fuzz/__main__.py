@@ -1,7 +1,7 @@
-"""python -m fuzz --seconds 20            # each target that long, then a table; ends with 1 if anything was found
-python -m fuzz --seconds 600 wire http    # these alone
+"""python -m fuzz --seconds 20            # run each target for 20 seconds, then print a table; exit 1 on a finding
+python -m fuzz --seconds 600 wire http    # run these targets only
 
-An input that breaks a promise is kept in `.fuzz/<target>/`, and shown with what it broke.
+An input that breaks a promise is saved in `.fuzz/<target>/` and shown with the exception.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from fuzz.targets import TARGETS
 
 ROOT = Path(__file__).parent.parent
 KEPT = ROOT / ".fuzz"
-MEMORY = 1024  # MiB, above which a target is stopped: that is a finding too
+MEMORY = 1024  # MiB; a target that uses more is stopped, and that is a finding
 SLOWEST = 10  # seconds, for one input
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one target."""
+    """The result of one target."""
 
     name: str
     tried: int
@@ -34,11 +34,11 @@ class Outcome:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="fuzz", description="Fuzz the keeper.")
-    parser.add_argument("targets", nargs="*", metavar="target", help=f"of {', '.join(TARGETS)}; none: all")
+    parser.add_argument("targets", nargs="*", metavar="target", help=f"one of {', '.join(TARGETS)}; default: all")
     parser.add_argument("--seconds", type=int, default=20, help="for each target")
     args = parser.parse_args()
     if unknown := set(args.targets) - set(TARGETS):
-        parser.error(f"there is no {', '.join(sorted(unknown))}")
+        parser.error(f"unknown target: {', '.join(sorted(unknown))}")
     outcomes = [fuzz(name, args.seconds) for name in args.targets or TARGETS]
     print(f"\n{'target':16}{'inputs':>12}{'edges':>8}  findings")
     for outcome in outcomes:
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def fuzz(name: str, seconds: int) -> Outcome:
-    """Run one target in a process of its own, which libFuzzer ends at the first finding."""
+    """Run one target in its own process. libFuzzer ends it at the first finding."""
     kept = KEPT / name
     kept.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as corpus:

@@ -1,4 +1,4 @@
-"""One target in this process, instrumented: python -m fuzz.one NAME [CORPUS] [libFuzzer's options]"""
+"""Run one target in this process, instrumented: python -m fuzz.one NAME [CORPUS] [libFuzzer's options]"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import atheris
 
-# Instrumented as they are imported; so nothing of the keeper is imported above.
+# Modules are instrumented while they are imported, so nothing above may import the keeper.
 with atheris.instrument_imports(include=["main", "token_keeper", "itsdangerous", "werkzeug", "urllib3"]):
     from fuzz.targets import TARGETS
 

@@ -1,7 +1,7 @@
-"""The targets. Each takes bytes, and raises where a promise is broken:
+"""The fuzz targets. Each takes bytes and raises if a promise is broken.
 
-only errors of `token_keeper.errors` come out, nothing is taken for genuine that is not, no message holds a secret, no
-reply is a 5xx.
+The promises: only errors of `token_keeper.errors` are raised, nothing forged is accepted, no message contains a secret,
+and no reply is a 5xx.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Test = Callable[[bytes], None]
 
 @dataclass(frozen=True)
 class Target:
-    """A maker of the test, which imports what it tests, and what the fuzzer starts from."""
+    """A function that makes the test, importing what it tests, and the inputs that the fuzzer starts from."""
 
     make: Callable[[], Test]
     seeds: tuple[bytes, ...]
@@ -40,7 +40,7 @@ class Target:
 
 @contextmanager
 def refused_at_most() -> Iterator[None]:
-    """Let an error of ours pass, if it holds no secret; any other is a finding."""
+    """Accept an error of ours that contains no secret. Any other exception is a finding."""
     from token_keeper.errors import KeeperError
 
     try:
@@ -52,7 +52,7 @@ def refused_at_most() -> Iterator[None]:
 
 
 def as_text(data: bytes) -> str:
-    """Give any text that can come by HTTP or by gRPC: no lone surrogate among it."""
+    """Return a text that can arrive by HTTP or gRPC, so without lone surrogates."""
     return data[1:].decode("latin-1") if data[:1] == b"\xfe" else data.decode("utf-8", "replace")
 
 
@@ -115,7 +115,7 @@ def make_signed_request() -> Test:
 
 
 def make_signed_payload() -> Test:
-    """The same, rightly signed, whatever it says."""
+    """Read a signed_request with a valid signature and any payload."""
     from token_keeper import signed_request
     from token_keeper.settings import Secret
 
@@ -137,7 +137,7 @@ def _signed(payload: bytes) -> str:
 
 
 def _mutated(genuine: str, data: bytes) -> str:
-    """Give a text of the fuzzer's own, or put one in the place of a piece of the genuine one."""
+    """Return the fuzzer's own text, or the genuine one with a piece replaced by it."""
     if len(data) < 3 or data[0] % 2:
         return as_text(data[1:])
     begin, end = data[1] % (len(genuine) + 1), data[2] % (len(genuine) + 1)
@@ -148,7 +148,7 @@ def _mutated(genuine: str, data: bytes) -> str:
 
 
 def make_http() -> Test:
-    """Any request to the public function; none has a `state` of ours, so none may be let in."""
+    """Send any request to the public function. None has a valid `state`, so none may sign in."""
     import os
 
     os.environ.update(ENVIRON)
@@ -192,12 +192,12 @@ def make_http() -> Test:
 
 
 def make_reply() -> Test:
-    """An HTTP status and a body, read by each of the client's readers."""
+    """Read an HTTP status and a body with each reader of the client."""
     from token_keeper import threads
     from token_keeper.account import looks_like_token
 
     class Canned(threads.ThreadsClient):
-        """A client whose wire is the fuzzer's."""
+        """A client that receives the fuzzer's replies."""
 
         def _send(self, method: str, path: str, **what: Any) -> dict[str, Any]:
             return threads._understand(self.status, self.body)
@@ -224,7 +224,7 @@ def make_reply() -> Test:
 
 
 def make_wire() -> Test:
-    """The bytes of an HTTP reply, from a socket."""
+    """Read the bytes of an HTTP reply from a socket."""
     import socket
     import threading
 
@@ -249,7 +249,8 @@ def make_wire() -> Test:
     client = threads.ThreadsClient(f"http://127.0.0.1:{server.getsockname()[1]}")
 
     def test(data: bytes) -> None:
-        reply[0] = data.replace(b" 100", b" 200")  # a server may say "continue" for ever; the callback's limit ends it
+        # A server may send "100 Continue" without end, which only the callback's limit ends.
+        reply[0] = data.replace(b" 100", b" 200")
         with refused_at_most():
             client.exchange_code("1", SENTINEL, "https://keeper.example/callback", "c")
 

@@ -17,6 +17,8 @@ from soak.processes import Process
 from soak.simulated_time import START
 from soak.wire import STORE, THREADS, Call
 
+# A hang is played as a timeout.
+UNPLAYED = ("hang", "float_lifetime", "no_lifetime", "no_username")
 When = Literal["before", "after"]
 LOST, TIMEOUT, KILL = "lost_reply", "timeout", "kill"
 # The reply is not what was asked for, but Threads has done what was asked.
@@ -156,7 +158,7 @@ def _threads_faults(call: str) -> list[str]:
             Fault(call, name)
         except ValueError:
             continue
-        if name != "hang":  # played as a timeout
+        if name not in UNPLAYED:
             found.append(name)
     assert call in CALLS
     return found

@@ -6,16 +6,17 @@ profile only. What Meta leaves open is a switch (`sandbox.threads.switches`).
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
+from sandbox.threads.access import check_own, permitted
 from sandbox.threads.authorization import META_APP_ID, AuthorizationRequest
+from sandbox.threads.fields import pick
 from sandbox.threads.ledger import Ledger
 from sandbox.threads.refusals import REFUSALS, Refused, refused
 from sandbox.threads.registration import Registration
-from sandbox.threads.replies import code_reply, description, me_reply, token_reply
+from sandbox.threads.replies import code_reply, description, token_reply, user_fields
 from sandbox.threads.tokens import GRANT_LIFE, Tokens
 
 REFRESHABLE_AFTER = timedelta(hours=24)
@@ -97,23 +98,18 @@ class Api:
                 grant.expires_at = now + GRANT_LIFE
             return token_reply(self._tokens.renew(token))
 
-    def me(self, query: Mapping[str, str]) -> dict[str, str]:
-        """Return whose token this is."""
+    def me(self, given: Mapping[str, str], base_url: str = "", user: str = "me") -> dict[str, Any]:
+        """Return the profile of the token's owner; its picture is served below `base_url`."""
         with self._ledger.lock:
-            token = self._ledger.living_token(query.get("access_token"))
-            grant = token.person.grant
-            if "threads_basic" not in token.scopes or grant is None or self._ledger.clock.now() >= grant.expires_at:
-                raise refused("permission")
-            known = me_reply(token.person)
-            fields = query.get("fields", "id").split(",")
-            if not set(fields) <= set(known):
-                raise refused("bad_parameter")
-            return {name: known[name] for name in fields}
+            token = permitted(self._ledger, given)
+            check_own(token, user)
+            return pick(user_fields(token.person, base_url), given)
 
     def debug(self, query: Mapping[str, str]) -> dict[str, Any]:
-        """Return a description of the input token; the access token must be a living one of a tester."""
+        """Return a description of the input token; the access token is a living one of a tester, or the app's."""
         with self._ledger.lock:
-            self._ledger.living_token(query.get("access_token"))
+            if query.get("access_token") not in self._app.tokens:
+                self._ledger.living_token(query.get("access_token"))
             if not self._ledger.switches.debug_works:
                 raise refused("permission")
             token = self._ledger.tokens.get(query.get("input_token", ""))
@@ -124,7 +120,7 @@ class Api:
     def probe(self, query: Mapping[str, str]) -> dict[str, Any]:
         """Return an app token: it proves that the app's id and secret belong together."""
         self._check_app(query, "client_credentials")
-        return {"access_token": f"TH|{self._app.app_id}|{secrets.token_urlsafe(20)}", "token_type": "bearer"}
+        return {"access_token": self._app.tokens[1], "token_type": "bearer"}
 
     # The rules, one by one
 

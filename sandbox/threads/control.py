@@ -41,13 +41,19 @@ class Control:
         with self._ledger.change():
             self._ledger.switches.turn(wanted)
 
-    def arrive(self, call: str, username: str | None) -> Fault | None:
+    def arrive(self, call: str, username: str | None, token: str = "") -> Fault | None:
         """Note that a call came in; return the fault that waits for it, if there is one."""
         with self._ledger.change():
             self.calls.append((call, username))
-            fault = next((one for one in self._ledger.faults if one.fits(call, username)), None)
+            newest = self._is_newest(token)
+            fault = next((one for one in self._ledger.faults if one.fits(call, username, token, newest)), None)
             if fault and fault.times is not None:
                 fault.times -= 1
                 if not fault.times:
                     self._ledger.faults.remove(fault)
             return fault
+
+    def _is_newest(self, value: str) -> bool:
+        token = self._ledger.tokens.get(value)
+        newest_first = reversed(self._ledger.tokens.values())
+        return token is not None and token is next(one for one in newest_first if one.person is token.person)

@@ -16,13 +16,15 @@ from flask import Blueprint, Response, abort, jsonify, make_response, redirect, 
 
 from sandbox.clock import parse_duration
 from sandbox.threads.credentials import Token
-from sandbox.threads.faults import CALLS, MANNERS
+from sandbox.threads.faults import CALLS, MANNERS, NEWEST, Fault
 from sandbox.threads.parts import Parts
 from sandbox.threads.person import Person
 from sandbox.threads.refusals import REFUSALS
 from sandbox.threads.switches import Switches
 
 _SHOWN_AT_MOST = 30
+_FAULT = ("call", "fault", "times", "username")
+_DETAILS = {one.name for one in fields(Fault)} - {"call", "name", "times", "username"}
 
 EVENTS = {
     "remove_app": "Remove the app, without a callback",
@@ -57,6 +59,13 @@ def control_page(parts: Parts) -> Blueprint:
     @pages.get("/sandbox/state")
     def state() -> Response:
         return jsonify(describe(parts))
+
+    @pages.get("/sandbox/pictures/<user_id>.svg")
+    def picture(user_id: str) -> Response:
+        person = parts.people.by_id(user_id)
+        if person is None or not person.has_picture:
+            abort(404)
+        return Response(render_template("picture.svg", letter=person.username[0]), mimetype="image/svg+xml")
 
     @pages.get("/sandbox/elsewhere")
     def elsewhere() -> Response:
@@ -116,7 +125,7 @@ def describe(parts: Parts, at_most: int | None = None) -> dict[str, Any]:
         "people": [_about(one, held.get(one.username, []), parts.tokens.alive) for one in people[:at_most]],
         "people_in_all": len(people),
         "switches": asdict(parts.control.switches),
-        "faults": [asdict(fault) for fault in parts.control.faults],
+        "faults": [_shown(fault) for fault in parts.control.faults],
         "deliveries": [asdict(delivery) for delivery in list(parts.callbacks.deliveries)],
     }
 
@@ -127,15 +136,20 @@ def move_clock(parts: Parts, given: dict[str, Any]) -> dict[str, Any]:
 
 
 def set_fault(parts: Parts, given: dict[str, Any]) -> dict[str, Any]:
-    """Add a fault, `{"call", "fault", "times", "username", "shape", "status", "seconds"}`, or `{"clear": true}`."""
+    """Add a fault by the fields of `Fault`, its name as "fault", or remove all: `{"clear": true}`."""
     if given.get("clear"):
         parts.control.clear_faults()
     else:
-        _check_names(given, {"call", "fault", "times", "username", "shape", "status", "seconds"})
+        details = {name: value for name, value in given.items() if name not in _FAULT and value not in (None, "")}
+        _check_names(given, {*_FAULT, *_DETAILS})
         call, name = str(given.get("call")), str(given.get("fault"))
-        details = {key: given[key] for key in ("shape", "status", "seconds") if given.get(key) not in (None, "")}
         parts.control.fail(call, name, given.get("times", 1), given.get("username") or None, **details)
-    return {"faults": [asdict(fault) for fault in parts.control.faults]}
+    return {"faults": [_shown(fault) for fault in parts.control.faults]}
+
+
+def _shown(fault: Fault) -> dict[str, Any]:
+    """Return the fault as JSON; of a token only its last four characters, as everywhere here."""
+    return asdict(fault) | {"token": fault.token if fault.token in (None, NEWEST) else str(fault.token)[-4:]}
 
 
 def turn_switches(parts: Parts, given: dict[str, Any]) -> dict[str, Any]:
@@ -200,7 +214,14 @@ def _about(person: Person, tokens: list[Token], alive: Callable[[str], bool]) ->
 
 def _typed(form: dict[str, str]) -> dict[str, Any]:
     """Give a form's fields the types that JSON has; an empty `times` is for good."""
-    numbers = {"times", "shape", "status", *(one.name for one in fields(Switches) if type(one.default) is int)}
+    numbers = {
+        "times",
+        "shape",
+        "status",
+        "code",
+        "subcode",
+        *(one.name for one in fields(Switches) if type(one.default) is int),
+    }
     typed: dict[str, Any] = dict(form)
     for name in numbers & form.keys():
         if form[name] and not form[name].isdecimal():

@@ -6,7 +6,7 @@ from typing import Any
 
 from sandbox.threads.ledger import Ledger
 from sandbox.threads.person import Grant
-from sandbox.threads.replies import code_reply, description, me_reply, token_reply
+from sandbox.threads.replies import code_reply, description, token_reply
 from sandbox.threads.tokens import DEFAULT_SCOPES, GRANT_LIFE, Tokens
 
 
@@ -25,7 +25,7 @@ class FalseReplies:
             token = self._tokens.mint(other, long_lived=call != "exchange_code", scopes=other.grant.scopes)
             replies: dict[str, dict[str, Any]] = {
                 "exchange_code": code_reply(token, self._ledger.switches),
-                "me": me_reply(other),
+                "me": {"id": other.id, "username": other.username},
                 "debug": {"data": description(token, now, self._ledger.switches)},
             }
             return replies.get(call) or token_reply(token)

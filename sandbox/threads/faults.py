@@ -1,9 +1,8 @@
-"""Faults on demand: which call goes wrong, for whom, how, and how often."""
+"""Faults on demand: which call fails, for whom or for which token, how, and how often."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
 
 from sandbox.threads.refusals import REFUSALS, SHAPES, Refusal
 
@@ -23,16 +22,31 @@ MANNERS = {
     "lost_reply": "it happens, and the connection closes without an answer",
     "another_person": "the answer is about somebody else",
     "short_lived": "the new token lives for an hour only",
+    "float_lifetime": "expires_in is written as 5184000.0",
+    "no_lifetime": "expires_in is missing",
+    "no_username": "the username is missing",
 }
+CUSTOM = "custom"
+NEWEST = "newest"
+_TOKEN_CALLS = ("exchange_token", "refresh")
 _ONLY_FOR = {
     "another_person": ("exchange_code", "exchange_token", "refresh", "me", "debug"),
-    "short_lived": ("exchange_token", "refresh"),
+    "short_lived": _TOKEN_CALLS,
+    "float_lifetime": _TOKEN_CALLS,
+    "no_lifetime": _TOKEN_CALLS,
+    "no_username": ("me",),
 }
+_MADE_UP = Refusal("An error that was made up for a test", 1)
 
 
 @dataclass
 class Fault:
-    """One fault; `times` None is for good. `seconds` is the delay, or the pause between two bytes of a drip."""
+    """One fault; `times` None is for good. `seconds` is the delay, or the pause between two bytes of a drip.
+
+    `token` is the end of a token: the fault is for calls with that token only; "newest" is its owner's newest.
+    The name "custom" is an error made of `code`, `subcode`, `type` and `message`; these also change a named error.
+    `headers` are added to the reply.
+    """
 
     call: str
     name: str
@@ -41,15 +55,44 @@ class Fault:
     shape: int | None = None
     status: int | None = None
     seconds: float = 0.5
+    token: str | None = None
+    code: int | None = None
+    subcode: int | None = None
+    type: str | None = None
+    message: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Raise ValueError where this could never happen, and say what could."""
+        """Raise ValueError if this could never happen; the text says what could."""
         if self.call not in CALLS:
             raise ValueError(f"no call is named {self.call!r}; there are: {', '.join(CALLS)}")
-        if self.name not in REFUSALS and self.name not in MANNERS:
-            raise ValueError(f"no fault is named {self.name!r}; there are: {', '.join([*MANNERS, *REFUSALS])}")
+        if not self.is_error and self.name not in MANNERS:
+            names = ", ".join([CUSTOM, *MANNERS, *REFUSALS])
+            raise ValueError(f"no fault is named {self.name!r}; there are: {names}")
         if self.call not in _ONLY_FOR.get(self.name, CALLS):
             raise ValueError(f"{self.name} does not fit {self.call}")
+        self._check_numbers()
+        self._check_texts()
+
+    @property
+    def is_error(self) -> bool:
+        """Whether the reply is an error of Meta's, rather than no proper reply at all."""
+        return self.name in REFUSALS or self.name in (CUSTOM, "error_in_200")
+
+    def refusal(self) -> Refusal:
+        """Return the error that this fault answers with, changed as was asked for."""
+        base = {CUSTOM: _MADE_UP, "error_in_200": replace(REFUSALS["expired"], status=200)}
+        wanted = {name: getattr(self, name) for name in ("shape", "status", "code", "subcode", "type", "message")}
+        refusal = base.get(self.name) or REFUSALS[self.name]
+        return replace(refusal, **{name: value for name, value in wanted.items() if value is not None})
+
+    def fits(self, call: str, username: str | None, token: str, newest: bool) -> bool:
+        """Return whether this call, of this person with this token, fails. `newest`: no newer one was made for them."""
+        if self.call != call or self.username not in (None, username):
+            return False
+        return self.token is None or (newest if self.token == NEWEST else token.endswith(self.token))
+
+    def _check_numbers(self) -> None:
         if self.shape not in (None, *SHAPES):
             raise ValueError("shape must be 1, 2, 3 or 4")
         if self.times is not None and (type(self.times) is not int or self.times < 1):
@@ -58,15 +101,15 @@ class Fault:
             raise ValueError("status must be an HTTP status from 200 to 599")
         if not isinstance(self.seconds, (int, float)) or not 0 <= self.seconds <= 3600:
             raise ValueError("seconds must be from 0 to 3600")
+        for name in ("code", "subcode"):
+            if getattr(self, name) is not None and type(getattr(self, name)) is not int:
+                raise ValueError(f"{name} must be a whole number")
 
-    def refusal(self) -> Refusal:
-        """Give the error that this fault answers with, in the shape and with the status that were asked for."""
-        refusal = REFUSALS["expired"] if self.name == "error_in_200" else REFUSALS[self.name]
-        changes: dict[str, Any] = {"status": 200} if self.name == "error_in_200" else {}
-        changes |= {"shape": self.shape} if self.shape else {}
-        changes |= {"status": self.status} if self.status else {}
-        return replace(refusal, **changes)
-
-    def fits(self, call: str, username: str | None) -> bool:
-        """Tell whether this call of this person goes wrong."""
-        return self.call == call and self.username in (None, username)
+    def _check_texts(self) -> None:
+        for name in ("token", "type", "message"):
+            text = getattr(self, name)
+            if text is not None and not (isinstance(text, str) and text):
+                raise ValueError(f"{name} must be a text")
+        texts = [*self.headers, *self.headers.values()] if isinstance(self.headers, dict) else [None]
+        if not all(isinstance(text, str) and text.isprintable() for text in texts):
+            raise ValueError("headers must be names with a text each")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from flask import Response, jsonify, request
 
 from sandbox.threads.faults import Fault
-from sandbox.threads.refusals import REFUSALS, Refusal, Refused
+from sandbox.threads.refusals import Refusal, Refused
 
 Rule = Callable[[], Response]
 _PAGE = "<!doctype html><title>Local Threads</title><h1>Something went wrong</h1>"
@@ -34,8 +36,14 @@ def respond(rule: Rule) -> Response:
 
 
 def play(fault: Fault, rule: Rule, stopping: threading.Event) -> Response:
-    """Answer as the fault says. Where it spoils the answer only, what was asked for happens."""
-    if fault.name in REFUSALS or fault.name == "error_in_200":
+    """Answer as the fault says. If it spoils the answer only, what was asked for happens."""
+    response = _played(fault, rule, stopping)
+    response.headers.update(fault.headers)
+    return response
+
+
+def _played(fault: Fault, rule: Rule, stopping: threading.Event) -> Response:
+    if fault.is_error:
         return refusal_response(fault.refusal())
     if fault.name in _INSTEAD:
         response = _INSTEAD[fault.name]()
@@ -47,7 +55,9 @@ def play(fault: Fault, rule: Rule, stopping: threading.Event) -> Response:
     response = respond(rule)
     if fault.name == "lost_reply":
         return _hang_up()
-    if fault.name == "truncated":
+    if fault.name in _EDITS:
+        _edit(response, _EDITS[fault.name])
+    elif fault.name == "truncated":
         response.set_data(response.get_data()[: len(response.get_data()) // 2])
     elif fault.name == "delay":
         stopping.wait(fault.seconds)
@@ -65,6 +75,21 @@ _INSTEAD: dict[str, Callable[[], Response]] = {
     "empty": lambda: Response(b"", 200, mimetype="application/json"),
     "redirect": lambda: Response(b"", 302, {"Location": "/sandbox/elsewhere"}),
 }
+
+
+_EDITS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "float_lifetime": lambda body: body.update(expires_in=float(body["expires_in"])),
+    "no_lifetime": lambda body: body.pop("expires_in"),
+    "no_username": lambda body: body.pop("username", None),
+}
+
+
+def _edit(response: Response, change: Callable[[dict[str, Any]], Any]) -> None:
+    """Change the body of a reply that went well, also if it is wrapped."""
+    body = response.get_json()
+    if response.status_code == 200:
+        change(body["data"][0] if "data" in body else body)
+        response.set_data(json.dumps(body))
 
 
 def _drip(body: bytes, pause: float, stopping: threading.Event) -> Iterator[bytes]:

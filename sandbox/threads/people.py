@@ -21,6 +21,10 @@ class People:
     def __getitem__(self, username: str) -> Person:
         return self._ledger.people[username]
 
+    def by_id(self, user_id: str) -> Person | None:
+        """Return the person of this id, None if there is none."""
+        return next((person for person in self if person.id == user_id), None)
+
     def add(self, username: str, *, private: bool = False, accepted: bool = True, note: str = "") -> Person:
         """Add a person with an id of their own; raise ValueError if the username is taken."""
         with self._ledger.change():

@@ -27,6 +27,10 @@ class Person:
     accepted: bool = True
     note: str = ""
     grant: Grant | None = field(default=None, repr=False)
+    name: str = ""
+    biography: str = ""
+    has_picture: bool = True
+    verified: bool = False
 
     @property
     def about(self) -> str:
@@ -49,9 +53,9 @@ def nth_id(n: int) -> str:
 def first_people() -> list[Person]:
     """Return the people that every local Threads starts with."""
     return [
-        Person("alice", nth_id(0)),
-        Person("bob", nth_id(1), private=True),
-        Person("carol", nth_id(2), accepted=False),
-        Person("dotted.name", nth_id(3), note="a dot in the username"),
-        Person("mallory", nth_id(4), note="not on the keeper's list"),
+        Person("alice", nth_id(0), name="Alice Adams", biography="Posts by hand and by bot."),
+        Person("bob", nth_id(1), private=True, name="Bob Brown"),
+        Person("carol", nth_id(2), accepted=False, name="Carol Clark"),
+        Person("dotted.name", nth_id(3), note="a dot in the username, no picture", has_picture=False),
+        Person("mallory", nth_id(4), note="not on the keeper's list", name="Mallory Moore", verified=True),
     ]

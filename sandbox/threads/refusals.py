@@ -24,7 +24,7 @@ class Refusal:
     retry_after: int | None = None
 
     def body(self) -> dict[str, Any]:
-        """Write the error as JSON in its shape."""
+        """Return the error as JSON in its shape."""
         if self.shape == 1:
             return {"error_type": self.type, "code": self.status, "error_message": self.message}
         if self.shape == 3:
@@ -48,8 +48,8 @@ class Refused(Exception):
 
 
 def refused(name: str, **changes: Any) -> Refused:
-    """Make the exception for the refusal of this name."""
-    return Refused(replace(REFUSALS[name], **changes))
+    """Return the exception for the refusal of this name."""
+    return Refused(replace(REFUSALS.get(name) or OBJECT_REFUSALS[name], **changes))
 
 
 def _dead(subcode: int | None, why: str) -> Refusal:
@@ -127,5 +127,14 @@ _OTHER = {
     "no_token_given": Refusal("An access token is required to request this resource.", 104),
     "not_found": Refusal("Unknown path components", 2500, status=404),
     "not_allowed": Refusal("Unsupported method", 100, status=405, type="THApiException"),
+}
+# Of posts and other objects, which the keeper never asks for.
+OBJECT_REFUSALS: Mapping[str, Refusal] = {
+    "no_object": Refusal(
+        "Unsupported request. The object does not exist or cannot be loaded due to missing permissions",
+        100,
+        33,
+        type="THApiException",
+    ),
 }
 REFUSALS: Mapping[str, Refusal] = _TRANSIENT | _THROTTLED | _SIGN_IN | _PERMISSION | _OPERATOR | _OTHER

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
@@ -13,3 +15,9 @@ class Registration:
     app_id: str
     app_secret: str = field(repr=False)
     redirect_uris: Collection[str] | None = None
+
+    @property
+    def tokens(self) -> tuple[str, str]:
+        """The app tokens: the one that anybody can write down who knows the secret, and the one that is issued."""
+        digest = hmac.digest(self.app_secret.encode(), b"app token", hashlib.sha256).hex()
+        return f"TH|{self.app_id}|{self.app_secret}", f"TH|{self.app_id}|{digest[:27]}"

@@ -23,9 +23,16 @@ def code_reply(token: Token, switches: Switches) -> dict[str, Any]:
     return {"access_token": token.value, "user_id": person.id if switches.code_user_id_is_string else int(person.id)}
 
 
-def me_reply(person: Person) -> dict[str, str]:
-    """Return the reply of `/me` with its fields."""
-    return {"id": person.id, "username": person.username}
+def user_fields(person: Person, base_url: str = "") -> dict[str, Any]:
+    """Return every field of a person's profile; None where the person has none."""
+    return {
+        "id": person.id,
+        "username": person.username,
+        "name": person.name or None,
+        "threads_profile_picture_url": f"{base_url}sandbox/pictures/{person.id}.svg" if person.has_picture else None,
+        "threads_biography": person.biography or None,
+        "is_verified": person.verified,
+    }
 
 
 def description(token: Token, now: datetime, switches: Switches) -> dict[str, Any]:

@@ -22,6 +22,7 @@ class Switches:
     signed_user_id_matches: bool = _switch(True, "signed_request's user_id is the id of /me")
     code_user_id_is_string: bool = _switch(False, "The code exchange gives user_id as a string")
     wrapped: bool = _switch(False, 'Replies are wrapped: {"data": [{…}]}')
+    lenient: bool = _switch(False, "JSON bodies, Basic authentication and a GET of the code exchange are taken")
     trailing_slash: bool = _switch(False, "The dashboard has added a trailing slash to the redirect URIs")
     expires_in: int = _switch(5184000, "Seconds that a long-lived token lives (5184000 or 5183944)")
     too_young_shape: int = _switch(2, "Shape of the too-young error (1 to 4)")

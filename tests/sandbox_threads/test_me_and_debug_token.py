@@ -17,6 +17,41 @@ def test_me_gives_the_id_as_a_string_with_and_without_a_version(threads: LocalTh
     assert error(get(threads, "/me", fields="shoe_size", access_token=token)) == (100, None)
 
 
+def test_a_profile_has_the_documented_fields_and_leaves_out_what_it_has_not(threads: LocalThreads) -> None:
+    names = "id,username,name,threads_profile_picture_url,threads_biography,is_verified"
+    alice, dotted = (threads.tokens.issue_long_lived(name) for name in ("alice", "dotted.name"))
+    profile = get(threads, "/v1.0/me", fields=names, access_token=alice).json()
+    assert ",".join(profile) == names
+    assert (profile["name"], profile["is_verified"]) == ("Alice Adams", False)
+    picture = requests.get(profile["threads_profile_picture_url"], timeout=5)
+    assert picture.headers["Content-Type"].startswith("image/svg+xml")
+    plain = get(threads, "/v1.0/17841405793187007", fields=names, access_token=dotted)
+    assert set(plain.json()) == {"id", "username", "is_verified"}
+    assert get(threads, "/sandbox/pictures/17841405793187007.svg").status_code == 404
+
+
+def test_another_persons_profile_does_not_exist(threads: LocalThreads) -> None:
+    token = threads.tokens.issue_long_lived("alice")
+    assert error(get(threads, "/17841405793187003", access_token=token)) == (100, 33)
+
+
+def test_a_profile_wants_the_permission_and_the_grant(threads: LocalThreads) -> None:
+    without = threads.tokens.issue_long_lived("alice", scopes=["threads_content_publish"])
+    ended = threads.tokens.issue_long_lived("bob", grant_age=90 * DAY)
+    for token in (without, ended):
+        assert error(get(threads, "/me", access_token=token)) == (10, None)
+
+
+def test_an_app_token_may_inspect_tokens_and_do_nothing_else(threads: LocalThreads) -> None:
+    token = threads.tokens.issue_long_lived("alice")
+    query = {"client_id": "1234567890", "client_secret": "sandbox-app-secret", "grant_type": "client_credentials"}
+    issued = get(threads, "/oauth/access_token", **query).json()["access_token"]
+    for app_token in ("TH|1234567890|sandbox-app-secret", issued):
+        assert debug(threads, token, by=app_token).json()["data"]["is_valid"] is True
+        assert error(me(threads, app_token)) == (190, None)
+    assert error(debug(threads, token, by="TH|1234567890|another-secret")) == (190, None)
+
+
 def test_debug_token_describes_both_clocks_and_what_was_granted(threads: LocalThreads) -> None:
     now = threads.clock.now().timestamp()
     token = exchange_token(
