@@ -11,6 +11,7 @@ from pathlib import Path
 
 from sandbox import state_lock
 from sandbox.clock import DEFAULT_PATH, Clock
+from sandbox.threads.keeper import Keeper
 from sandbox.threads.server import DEFAULT_APP_ID, DEFAULT_SECRET, LocalThreads
 
 
@@ -26,6 +27,7 @@ def main() -> int:
         port=args.port,
         uninstall_url=args.uninstall_url,
         delete_url=args.delete_url,
+        keeper=Keeper(args.keeper_url, args.refresh_url),
     )
     told = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -53,6 +55,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--redirect-uri", action="append", help="a registered one; may be repeated; none: any")
     parser.add_argument("--uninstall-url", help="where the uninstall callback goes")
     parser.add_argument("--delete-url", help="where the delete callback goes")
+    parser.add_argument("--keeper-url", help="the keeper's sign-in function, for a link on the control page")
+    parser.add_argument("--refresh-url", help="the keeper's refresh function, for a button on the control page")
     args = parser.parse_args()
     if args.app_secret_env and not os.environ.get(args.app_secret_env):
         parser.error(f"the environment variable {args.app_secret_env} is not set")

@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from sandbox.threads.access import check_own, permitted
-from sandbox.threads.authorization import META_APP_ID, AuthorizationRequest
+from sandbox.threads.authorization import META_APP_ID, AuthorizationRequest, check_redirect_uri
 from sandbox.threads.fields import pick
 from sandbox.threads.ledger import Ledger
 from sandbox.threads.refusals import REFUSALS, Refused, refused
@@ -32,10 +32,23 @@ class Api:
 
     def authorization_request(self, query: Mapping[str, str]) -> AuthorizationRequest:
         """Check what the app asks for; a refusal here is one that the real Threads shows in the browser."""
-        registered = self._app.redirect_uris
-        if registered is not None and self._ledger.switches.trailing_slash:
-            registered = {uri.rstrip("/") + "/" for uri in registered}
-        return AuthorizationRequest.read(query, self._app.app_id, registered)
+        return AuthorizationRequest.read(query, self._app.app_id, self._registered())
+
+    def redirect_uris(self) -> list[str] | None:
+        """Return the redirect URIs that are registered, None if any will do."""
+        if self._app.redirect_uris is None:
+            return None
+        return sorted({*self._app.redirect_uris, *self._ledger.redirect_uris})
+
+    def add_redirect_uri(self, uri: str) -> None:
+        """Register one more redirect URI; raise ValueError if Threads would not take it."""
+        try:
+            check_redirect_uri(uri, None)
+        except Refused as no:
+            raise ValueError(f"not a redirect URI: {no.refusal.message}") from None
+        with self._ledger.change():
+            if uri not in self._ledger.redirect_uris:
+                self._ledger.redirect_uris.append(uri)
 
     def consent(self, request: AuthorizationRequest, username: str, scopes: Iterable[str]) -> str:
         """Grant these scopes of the request on behalf of this person; return the address to send the browser to."""
@@ -123,6 +136,12 @@ class Api:
         return {"access_token": self._app.tokens[1], "token_type": "bearer"}
 
     # The rules, one by one
+
+    def _registered(self) -> list[str] | None:
+        registered = self.redirect_uris()
+        if registered is not None and self._ledger.switches.trailing_slash:
+            return [uri.rstrip("/") + "/" for uri in registered]
+        return registered
 
     def _check_app(self, given: Mapping[str, str], grant_type: str) -> None:
         if given.get("client_id") != self._app.app_id:

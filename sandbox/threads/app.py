@@ -11,7 +11,7 @@ from werkzeug.routing import BaseConverter
 
 from sandbox.threads.answers import Answers
 from sandbox.threads.consent_page import consent_page
-from sandbox.threads.control_page import control_page
+from sandbox.threads.control_page import ControlPage
 from sandbox.threads.endpoints import Endpoints
 from sandbox.threads.misbehaviour import refusal_response
 from sandbox.threads.parts import Parts
@@ -21,6 +21,8 @@ from sandbox.threads.refusals import REFUSALS
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+# Without form-action: browsers hold it against the redirect that follows the consent page's form.
+_POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 _NAMES = {404: "not_found", 405: "not_allowed"}
 
 
@@ -40,7 +42,7 @@ def create_app(parts: Parts, stopping: threading.Event) -> WSGIApplication:
     answers = Answers(parts, stopping)
     app.register_blueprint(consent_page(parts, answers))
     app.register_blueprint(Endpoints(parts, answers).blueprint())
-    app.register_blueprint(control_page(parts))
+    app.register_blueprint(ControlPage(parts).blueprint())
     app.register_error_handler(HTTPException, _no_such_call)
     app.after_request(_keep_private)
     return Paths(cast("WSGIApplication", app))
@@ -58,4 +60,6 @@ def _keep_private(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     # Not no-referrer: a browser's form would then send `Origin: null`, which the control page refuses.
     response.headers["Referrer-Policy"] = "same-origin"
+    response.headers["Content-Security-Policy"] = _POLICY
+    response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, jsonify, request
 
 from sandbox.threads.answers import Answers
 from sandbox.threads.parameters import read_parameters
@@ -19,7 +19,13 @@ ROUTES = (
     ("GET", "/refresh_access_token", "refresh"),
     ("GET", "/debug_token", "debug"),
     ("GET", "/me", "me"),
+    ("POST", "/<user:user>/threads", "make_post"),
+    ("POST", "/<user:user>/threads_publish", "publish"),
+    ("GET", "/<user:user>/threads", "list_posts"),
+    ("GET", "/<user:user>/threads_publishing_limit", "limit"),
     ("GET", "/<id:object_id>", "read"),
+    ("DELETE", "/<id:object_id>", "delete_post"),
+    ("GET", "/<id:object_id>/insights", "insights"),
 )
 
 
@@ -27,7 +33,7 @@ class Endpoints:
     """One method for each name in ROUTES."""
 
     def __init__(self, parts: Parts, answers: Answers) -> None:
-        self._parts, self._api, self._answers = parts, parts.api, answers
+        self._parts, self._api, self._posting, self._answers = parts, parts.api, parts.posting, answers
 
     def blueprint(self) -> Blueprint:
         pages = Blueprint("api", __name__)
@@ -57,7 +63,33 @@ class Endpoints:
         return self._answer("me", "access_token", lambda given: self._api.me(given, request.host_url))
 
     def read(self, object_id: str) -> Response:
-        return self._answer("me", "access_token", lambda given: self._api.me(given, request.host_url, object_id))
+        if self._parts.people.by_id(object_id):
+            return self._answer("me", "access_token", lambda given: self._api.me(given, request.host_url, object_id))
+        return self._about_posts("read", self._posting.read, object_id)
+
+    def make_post(self, user: str) -> Response:
+        return self._about_posts("make_post", self._posting.make, user)
+
+    def publish(self, user: str) -> Response:
+        return self._about_posts("publish", self._posting.publish, user)
+
+    def list_posts(self, user: str) -> Response:
+        return self._about_posts("list_posts", self._posting.list_posts, user)
+
+    def limit(self, user: str) -> Response:
+        return self._about_posts("limit", self._posting.limit, user)
+
+    def delete_post(self, object_id: str) -> Response:
+        return self._about_posts("delete_post", self._posting.delete, object_id)
+
+    def insights(self, object_id: str) -> Response:
+        return self._about_posts("insights", self._posting.insights, object_id)
+
+    def _about_posts(self, call: str, rule: Callable[[str, Given], dict[str, Any]], about: str) -> Response:
+        """Answer a call about the posts of a user, or about one object."""
+        given = self._given()
+        # Never wrapped: these replies have a `data` of their own.
+        return self._answers.answer(call, given.get("access_token", ""), lambda: jsonify(rule(about, given)))
 
     def _answer(self, call: str, about: str, rule: Callable[[Given], dict[str, Any]]) -> Response:
         """Answer a call; `about` is the parameter that holds the token or code that the call is about."""

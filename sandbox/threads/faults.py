@@ -6,7 +6,27 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.threads.refusals import REFUSALS, SHAPES, Refusal
 
-CALLS = ("authorize", "exchange_code", "exchange_token", "refresh", "me", "debug", "probe")
+# Each call with what it is to people.
+SIGN_IN_CALLS = {
+    "authorize": "consent page",
+    "exchange_code": "exchange of a code",
+    "exchange_token": "exchange of a token",
+    "refresh": "refresh",
+    "me": "/me",
+    "debug": "debug_token",
+    "probe": "request for an app token",
+}
+POST_CALLS = {
+    "make_post": "making of a container",
+    "publish": "publishing",
+    "list_posts": "list of posts",
+    "read": "look at a post or container",
+    "delete_post": "deletion of a post",
+    "limit": "threads_publishing_limit",
+    "insights": "insights of a post",
+}
+CALL_NAMES = SIGN_IN_CALLS | POST_CALLS
+CALLS = tuple(SIGN_IN_CALLS)
 
 MANNERS = {
     "error_in_200": "HTTP 200 with an error body",
@@ -64,12 +84,12 @@ class Fault:
 
     def __post_init__(self) -> None:
         """Raise ValueError if this could never happen; the text says what could."""
-        if self.call not in CALLS:
-            raise ValueError(f"no call is named {self.call!r}; there are: {', '.join(CALLS)}")
+        if self.call not in CALL_NAMES:
+            raise ValueError(f"no call is named {self.call!r}; there are: {', '.join(CALL_NAMES)}")
         if not self.is_error and self.name not in MANNERS:
             names = ", ".join([CUSTOM, *MANNERS, *REFUSALS])
             raise ValueError(f"no fault is named {self.name!r}; there are: {names}")
-        if self.call not in _ONLY_FOR.get(self.name, CALLS):
+        if self.call not in _ONLY_FOR.get(self.name, CALL_NAMES):
             raise ValueError(f"{self.name} does not fit {self.call}")
         self._check_numbers()
         self._check_texts()
@@ -91,6 +111,19 @@ class Fault:
         if self.call != call or self.username not in (None, username):
             return False
         return self.token is None or (newest if self.token == NEWEST else token.endswith(self.token))
+
+    def in_words(self) -> str:
+        """Return a sentence about what will happen."""
+        often = {None: "Every", 1: "The next"}.get(self.times, f"{self.times} times: the next")
+        whose = f" of {self.username}" if self.username else ""
+        token = "" if self.token is None else " with the newest token" if self.token == NEWEST else " with one token"
+        return f"{often} {CALL_NAMES[self.call]}{whose}{token}: {self._outcome()}"
+
+    def _outcome(self) -> str:
+        if self.name in MANNERS and not self.is_error:
+            return MANNERS[self.name]
+        refusal = self.refusal()
+        return f"{refusal.in_words()}{f', in shape {self.shape}' if self.shape else ''}"
 
     def _check_numbers(self) -> None:
         if self.shape not in (None, *SHAPES):

@@ -1,4 +1,4 @@
-"""What the local Threads has written down: people, codes, tokens, switches and faults.
+"""What the local Threads has written down: people, codes, tokens, posts, redirect URIs, switches and faults.
 
 With a path it is kept there, readable by its owner alone, because it holds whole tokens; without, in memory.
 """
@@ -18,6 +18,7 @@ from typing import Any
 from sandbox.clock import Clock
 from sandbox.threads.credentials import Code, Token
 from sandbox.threads.faults import Fault
+from sandbox.threads.media import Media
 from sandbox.threads.person import Grant, Person, first_people
 from sandbox.threads.refusals import refused
 from sandbox.threads.switches import Switches
@@ -36,6 +37,8 @@ class Ledger:
         self.minted: dict[str, int] = {}
         self.switches = Switches()
         self.faults: list[Fault] = []
+        self.redirect_uris: list[str] = []
+        self.media = Media()
         if path and path.exists():
             self._load(json.loads(path.read_text()))
 
@@ -86,6 +89,8 @@ class Ledger:
             "minted": self.minted,
             "switches": asdict(self.switches),
             "faults": [asdict(one) for one in self.faults],
+            "redirect_uris": self.redirect_uris,
+            "media": _all_plain(self.media.dump()),
         }
 
     def _load(self, kept: dict[str, Any]) -> None:
@@ -99,11 +104,25 @@ class Ledger:
         self.minted = kept["minted"]
         self.switches = Switches(**kept["switches"])
         self.faults = [Fault(**one) for one in kept["faults"]]
+        if "media" in kept:  # a file of version 1.0 has neither
+            self.redirect_uris = kept["redirect_uris"]
+            self.media.load(_all_timed(kept["media"]))
 
 
 def _plain(record: dict[str, Any]) -> dict[str, Any]:
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in record.items()}
 
 
+def _all_plain(kept: dict[str, Any]) -> dict[str, Any]:
+    return {name: [_plain(one) for one in value] if isinstance(value, list) else value for name, value in kept.items()}
+
+
+def _all_timed(kept: dict[str, Any]) -> dict[str, Any]:
+    return {name: [_timed(one) for one in value] if isinstance(value, list) else value for name, value in kept.items()}
+
+
 def _timed(record: dict[str, Any]) -> dict[str, Any]:
-    return {name: datetime.fromisoformat(value) if name.endswith("_at") else value for name, value in record.items()}
+    return {
+        name: datetime.fromisoformat(value) if name.endswith("_at") and value else value
+        for name, value in record.items()
+    }

@@ -23,6 +23,11 @@ class Refusal:
     rfc: str = "invalid_request"
     retry_after: int | None = None
 
+    def in_words(self) -> str:
+        """Return the message with its codes."""
+        codes = f"{self.code}/{self.subcode}" if self.subcode else str(self.code)
+        return f"{self.message.rstrip('.')} ({codes}, HTTP {self.status})"
+
     def body(self) -> dict[str, Any]:
         """Return the error as JSON in its shape."""
         if self.shape == 1:
@@ -136,5 +141,17 @@ OBJECT_REFUSALS: Mapping[str, Refusal] = {
         33,
         type="THApiException",
     ),
+    # Meta's pages do not say how these two are answered.
+    "used_up": Refusal("(#4) Application request limit reached", 4, type="THApiException"),
+    "not_ready": Refusal("(#100) The media is not ready to be published", 100, type="THApiException"),
+}
+# The errors by what they mean, for people who choose one.
+GROUPS: Mapping[str, Mapping[str, Refusal]] = {
+    "It passes": _TRANSIENT,
+    "Too many calls": _THROTTLED,
+    "The person must sign in again": _SIGN_IN,
+    "A permission is missing": _PERMISSION,
+    "The app is set up wrongly": _OPERATOR,
+    "Others": _OTHER,
 }
 REFUSALS: Mapping[str, Refusal] = _TRANSIENT | _THROTTLED | _SIGN_IN | _PERMISSION | _OPERATOR | _OTHER

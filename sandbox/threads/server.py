@@ -21,6 +21,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from sandbox.clock import Clock
 from sandbox.threads.app import create_app
 from sandbox.threads.callbacks import Delivery
+from sandbox.threads.keeper import Keeper
 from sandbox.threads.parts import Parts
 from sandbox.threads.registration import Registration
 from sandbox.threads.tokens import RandomText
@@ -44,10 +45,11 @@ class LocalThreads(Parts):
         uninstall_url: str | None = None,
         delete_url: str | None = None,
         random_text: RandomText = secrets.token_urlsafe,
+        keeper: Keeper | None = None,
     ) -> None:
         app = Registration(app_id, app_secret, None if redirect_uris is None else set(redirect_uris))
         urls: dict[str, str | None] = {"uninstall": uninstall_url, "delete": delete_url}
-        super().__init__(clock, app, path, urls, readable_tokens, random_text)
+        super().__init__(clock, app, path, urls, readable_tokens, random_text, keeper)
         self.url = ""
         self._port = port
         self._stopping = threading.Event()

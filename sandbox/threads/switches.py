@@ -25,6 +25,7 @@ class Switches:
     lenient: bool = _switch(False, "JSON bodies, Basic authentication and a GET of the code exchange are taken")
     trailing_slash: bool = _switch(False, "The dashboard has added a trailing slash to the redirect URIs")
     expires_in: int = _switch(5184000, "Seconds that a long-lived token lives (5184000 or 5183944)")
+    processing_seconds: int = _switch(0, "Seconds for which a container with an image or a video is IN_PROGRESS")
     too_young_shape: int = _switch(2, "Shape of the too-young error (1 to 4)")
     too_young_code: int = _switch(100, "Code of the too-young error")
     too_young_subcode: int = _switch(0, "Subcode of the too-young error (0: none)")

@@ -46,11 +46,15 @@ def test_a_person_signs_in_and_moves_the_clock_in_a_browser(threads: LocalThread
     page.get_by_role("button", name="+60 days").click()
     page.wait_for_url("**/sandbox#clock")
     assert threads.clock.now() - before > 59 * DAY
+    page.locator("#faults > summary").click()
     page.get_by_label("Fault").select_option("hang")
     page.get_by_role("button", name="Make it fail").click()
     page.wait_for_url("**/sandbox#faults")
     assert [(fault.call, fault.name, fault.times) for fault in threads.control.faults] == [("refresh", "hang", 1)]
-    page.locator("article", has_text="carol").get_by_role("button", name="Accept invite").click()
+    assert page.get_by_text("The next refresh: the connection is accepted and never answered").is_visible()
+    carol = page.locator("#people details", has_text="carol")
+    carol.locator("summary").click()
+    carol.get_by_role("button", name="Accept invite").click()
     page.wait_for_url("**/sandbox#people")
     assert threads.people["carol"].accepted
     assert page.evaluate("document.documentElement.scrollWidth") == 390
