@@ -100,6 +100,7 @@ def _threads(plan: Plan) -> Server:
     options = ("--state", str(plan.state / "threads.json"), *_clock(plan), "--app-id", APP_ID)
     options += ("--app-secret-env", "THREADS_APP_SECRET", "--redirect-uri", f"{oauth}/callback")
     options += ("--uninstall-url", f"{oauth}/uninstall", "--delete-url", f"{oauth}/delete")
+    options += ("--keeper-url", oauth, "--refresh-url", plan.at("REFRESH"))
     environ = {**_base(plan), "THREADS_APP_SECRET": APP_SECRET}
     return Server("Threads", "sandbox.threads", plan.ports["THREADS_PORT"], options, environ, keeps_state=True)
 

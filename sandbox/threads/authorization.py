@@ -39,7 +39,7 @@ class AuthorizationRequest:
 
     @classmethod
     def read(cls, query: Mapping[str, str], app_id: str, registered: Collection[str] | None) -> AuthorizationRequest:
-        """Check the request; a refusal here is one that the real Threads shows in the browser.
+        """Return the request; raise Refused for what the real Threads shows in the browser.
 
         `registered` are the redirect URIs that will do, to the letter; None: any that is https or loopback.
         """
@@ -52,7 +52,7 @@ class AuthorizationRequest:
         return cls(app_id, redirect_uri, list(dict.fromkeys(scopes)), query.get("state"))
 
     def answer(self, *, echo_state: bool = True, **parameters: str) -> str:
-        """Give the address that the browser is sent to."""
+        """Return the address that the browser is sent to."""
         if echo_state and self.state is not None:
             parameters["state"] = self.state
         joint = "&" if urlsplit(self.redirect_uri).query else "?"
@@ -60,7 +60,7 @@ class AuthorizationRequest:
 
 
 def check_app_id(given: str, app_id: str) -> None:
-    """Refuse what is not the Threads App ID."""
+    """Raise Refused if this is not the Threads App ID."""
     if not given:
         raise refused("no_client_id")
     if given != app_id:
@@ -68,7 +68,7 @@ def check_app_id(given: str, app_id: str) -> None:
 
 
 def check_redirect_uri(uri: str, registered: Collection[str] | None) -> None:
-    """Refuse an address that is not registered, and http beyond loopback."""
+    """Raise Refused if the address is not registered, or is http beyond loopback."""
     try:
         parts = urlsplit(uri)
     except ValueError:

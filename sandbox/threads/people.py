@@ -57,7 +57,7 @@ class People:
             self._rename(username, to)
 
     def hand_over(self, username: str, to: str) -> None:
-        """Give this username to the person `to`; who had it is called `<username>.before` from then on."""
+        """Move this username to the person `to`; who had it is called `<username>.before` from then on."""
         with self._ledger.change():
             self._ledger.person(to)
             if to == username:

@@ -12,7 +12,7 @@ import json
 
 
 def signed_request(app_secret: str, user_id: str, issued_at: int) -> str:
-    """Give `<signature>.<payload>` for this person; it names an hour as its life."""
+    """Return `<signature>.<payload>` for this person, which expires after an hour."""
     payload = {
         "algorithm": "HMAC-SHA256",
         "expires": issued_at + 3600,
