@@ -25,7 +25,7 @@ lint: .venv/dev.stamp  ## Check style and types; half a minute the first time.
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/shellcheck deploy.sh .ci/run
+	@$(BIN)/shellcheck --external-sources --check-sourced deploy.sh .ci/run
 
 soak: .venv/run.stamp  ## Simulate years of faults and crashes beside a model of what must hold; under ten minutes.
 	@$(BIN)/python -m soak

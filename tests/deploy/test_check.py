@@ -11,7 +11,7 @@ import urllib.parse
 
 import pytest
 
-from tests.deployment import APP_SECRET, SETTINGS, TOKEN, Cloud, account
+from tests.deploy.deployment import APP_SECRET, PUBLIC_URL, SETTINGS, TOKEN, Cloud, account
 
 
 class Threads(http.server.BaseHTTPRequestHandler):
@@ -73,7 +73,8 @@ def cloud(sound, tmp_path):
 def test_a_sound_system_is_one_quiet_line_and_nothing_is_changed(cloud):
     before = cloud.state
     done = cloud.run("check")
-    assert (done.stdout, done.returncode) == ("all well\n", 0)
+    assert done.stdout.splitlines()[1:] == [f"all well; people sign in at {PUBLIC_URL}/"]
+    assert done.returncode == 0
     assert cloud.state == before
     assert cloud.writes == []
 
@@ -140,9 +141,8 @@ FAULTS = {
     "wrong app secret": (3, put("x", "secrets", "threads-app-secret", "versions", 0, "payload"), "refuses the app secret", "THREADS_APP_SECRET="),
     "no app secret": (4, put([], "secrets", "threads-app-secret", "versions"), "no app secret", "THREADS_APP_SECRET="),
     "Threads down": (5, env("threads-oauth", "THREADS_API_URL", "http://127.0.0.1:9"), "could not be asked", "later"),
-    "not public": (2, put("403", "web", "threads-oauth"), "not public (403)", "organisation policy"),
+    "not public": (2, put("403", "web", "threads-oauth"), "not public (403)", "functions"),
     "page broken": (3, put("500", "web", "threads-oauth"), "answers 500", "logs read threads-oauth"),
-    "allUsers missing": (2, take("services/threads-oauth", "run.invoker"), "roles/run.invoker=allUsers", "functions"),
     "refresh answers all": (2, put("200", "web", "threads-refresh"), "refresh answers everybody", "remove-iam-policy-binding"),
     "refresh granted to all": (2, grant("services/threads-refresh", "roles/run.invoker", "allUsers"), "too wide on threads-refresh", "--member='allUsers'"),
     "PUBLIC_URL": (2, env("threads-oauth", "PUBLIC_URL", "https://old.example.com"), "PUBLIC_URL of threads-oauth is https://old", "functions"),
@@ -162,12 +162,12 @@ FAULTS = {
     "an ERROR": (3, lambda s: s["log"].append(log("ERROR", "alice: sign in again")), "ERROR at", "alice: sign in again"),
     "no alerts": (4, put({}, "alerts"), "no alert on silence", "functions"),
     "no metric": (3, put({}, "metrics"), "metric threads_runs_completed is missing", "functions"),
-    "alert disabled": (2, each_alert(enabled=False), "alert on errors is disabled", "enable it"),
+    "alert disabled": (2, each_alert(enabled=False), "alert on errors is off", "--enabled"),
     "no channel": (2, each_alert(notificationChannels=[]), "reaches nobody", "ALERT_EMAIL="),
-    "channel disabled": (3, lambda s: [c.update(enabled=False) for c in s["channels"].values()], "channel that is disabled", "notifications"),
+    "channel disabled": (3, lambda s: [c.update(enabled=False) for c in s["channels"].values()], "channel that is off", "channels update"),
     "no account": (4, lambda s: [s["secrets"].pop(n) for n in list(s["secrets"]) if "token" in n], "no account is allowed", "account USERNAME"),
-    "never signed in": (5, put([], *ALICE, "versions"), "alice: nobody has signed in", "/login as alice"),
-    "newest destroyed": (6, put([{"state": "destroyed"}], *ALICE, "versions"), "alice: nobody has signed in", "/login as alice"),
+    "never signed in": (5, put([], *ALICE, "versions"), "alice: nobody has signed in", "sign in as alice"),
+    "newest destroyed": (6, put([{"state": "destroyed"}], *ALICE, "versions"), "alice: nobody has signed in", "sign in as alice"),
     "newest disabled": (3, put([{"state": "disabled"}], *ALICE, "versions"), "newest version (1) is disabled", "versions enable 1"),
     "expired": (2, put(at(-1), *ALICE, "annotations", "expires-at"), "alice: the token expired", "sign in again"),
     "expires soon": (3, put(at(13.5), *ALICE, "annotations", "expires-at"), "alice: the token has 13 days left", "sign in again"),

@@ -6,21 +6,27 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "gcloud_stub"
 APP_SECRET = "0123456789abcdef-sentinel-app-secret"
 TOKEN = "THQWJ-sentinel-token"
 SETTINGS = {"THREADS_APP_ID": "4242", "THREADS_USERNAMES": "Alice,bob.b", "ALERT_EMAIL": "me@example.com"}
 PUBLIC_URL = "https://threads-oauth-1.us-central1.run.app"
 REFRESH_URL = "https://threads-refresh-1.us-central1.run.app"
+SWITCHES = {
+    "absent_accounts": 404, "public_refused": False, "invoker_required": False, "role_ids_taken": False,
+    "source_lag": 0, "api_lag": {}, "resource_manager_off": False, "automatic_refused": "", "no_scheduler": {},
+    "domain": "",
+}  # fmt: skip
 EMPTY = {
-    "version": "528.0.0", "monitoring": "alpha", "apis": [], "projects": {}, "policies": {}, "lag": {}, "refusals": [],
-    "log": [], "calls": [], "defaults": {}, "web": {"threads-oauth": "200", "threads-refresh": "403"},
+    "version": "528.0.0", "account": "owner@example.com", "monitoring": "alpha", "apis": [], "projects": {},
+    "policies": {}, "etags": {}, "lag": {}, "refusals": [], "log": [], "after_run": [], **SWITCHES,
+    "web": {"threads-oauth": "200", "threads-refresh": "403"},
     **{kind: {} for kind in ("accounts", "roles", "secrets", "services", "jobs", "metrics", "alerts", "channels",
                              "repositories")},
 }  # fmt: skip
 READS = {
-    "describe", "list", "get-iam-policy", "access", "read", "get-value", "print-access-token", "version", "--help",
+    "describe", "list", "get-iam-policy", "access", "read", "info",
 }  # fmt: skip
 
 
@@ -50,14 +56,23 @@ class Cloud:
     def run(self, *arguments, **settings):
         """Run deploy.sh without a terminal; the calls of this run are in `calls`."""
         (self.folder / "calls.jsonl").write_text("")
-        environment = {
+        (self.folder / "sleeps").write_text("")
+        return subprocess.run(
+            [ROOT / "deploy.sh", *arguments], env=self.environment | settings, cwd=self.folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            timeout=300, check=False,
+        )  # fmt: skip
+
+    @property
+    def environment(self):
+        return {
             "PATH": f"{STUB}:{os.environ['PATH']}", "HOME": str(self.folder), "STUB": str(self.folder),
             "PYTHON": os.path.realpath(sys.executable),
         }  # fmt: skip
-        return subprocess.run(
-            [ROOT / "deploy.sh", *arguments], env=environment | settings, cwd=self.folder, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False,
-        )  # fmt: skip
+
+    @property
+    def sleeps(self):
+        return (self.folder / "sleeps").read_text().splitlines()
 
     @property
     def calls(self):
@@ -77,3 +92,12 @@ class Cloud:
 
 def account(name):
     return f"serviceAccount:{name}@demo.iam.gserviceaccount.com"
+
+
+def position(commands, *words):
+    return next(n for n, c in enumerate(commands) if all(w in c for w in words))
+
+
+def environment_of(cloud, service):
+    container = cloud.state["services"][service]["spec"]["template"]["spec"]["containers"][0]
+    return {e["name"]: e.get("value", e.get("valueFrom")) for e in container["env"]}

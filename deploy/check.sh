@@ -1,0 +1,274 @@
+# shellcheck shell=bash
+# What is wrong, and how to mend it: each advice changes the cause, and each that is a command can be run as it stands.
+
+PROBLEMS=0
+OAUTH_ENVIRONMENT='' REFRESH_ENVIRONMENT=''
+
+good() { if [[ $VERBOSE ]]; then printf 'good   %s\n' "$1"; fi; }
+
+wrong() {  # wrong WHAT HOW-TO-MEND
+  PROBLEMS=$((PROBLEMS + 1))
+  printf 'WRONG  %s\n       → %s\n' "$1" "$2"
+}
+
+check() {
+  local name
+  missing_apis
+  if [[ ${#MISSING[@]} -gt 0 ]]; then   # with an API off, nothing else could be looked at
+    wrong "APIs that are off: ${MISSING[*]%.googleapis.com}" "$(again setup)"
+  else
+    good "APIs on"
+    check_identities
+    list_services
+    environment_of threads-refresh
+    REFRESH_ENVIRONMENT="$FOUND"
+    environment_of threads-oauth
+    OAUTH_ENVIRONMENT="$FOUND"
+    for name in threads-oauth threads-refresh; do check_function "$name"; done
+    check_environment
+    check_addresses
+    check_credentials
+    check_schedule
+    check_last_run
+    check_alerts
+    list_secrets
+    check_accounts
+  fi
+  if [[ $PROBLEMS -gt 0 ]]; then
+    echo
+    echo "$PROBLEMS to mend. People sign in at $PUBLIC_URL/"
+    exit 1
+  fi
+  echo "all well; people sign in at $PUBLIC_URL/"
+}
+
+check_identities() {
+  local emails name deleted actual
+  list_accounts
+  emails="$FOUND"
+  for name in "${ROLES[@]}"; do
+    look_at_role "$name"
+    IFS='|' read -r deleted actual <<<"$FOUND"
+    if [[ $deleted == True ]] || ! same_words "$actual" "$(permissions_of "$name")"; then
+      wrong "role $name is not as it should be" "$(again setup)"
+    fi
+  done
+  check_grants project "$PROJECT_ID"
+  check_grants secret "$APP_SECRET"
+  for name in "${ACCOUNTS[@]}"; do
+    if grep -qxF "$(email "$name")" <<<"$emails"; then
+      check_grants account "$name"
+    else
+      wrong "no service account $name" "$(again setup)"
+    fi
+  done
+}
+
+# Rights that are missing, and rights that nobody here gave: of our accounts and of everybody, and on our accounts and
+# the app secret those of anybody. Others may read a token secret, that is what it is for.
+check_grants() {  # check_grants KIND NAME
+  local granted wanted grant member again=setup before=$PROBLEMS
+  if [[ $1 == service ]]; then again=functions; fi
+  if [[ $1/$2 == secret/threads-token-* ]]; then again="account $(username_of "$2")"; fi
+  policy_words get-iam-policy "$@"
+  look "${POLICY[@]}" --format=yaml
+  granted="$(grants_in "$FOUND")"
+  wanted="$(grants_on "$@")"
+  for grant in $wanted; do
+    # shellcheck disable=SC2086  # two words: account NAME
+    if ! grep -qxF "$grant" <<<"$granted"; then wrong "missing right on $2: ${grant#projects/*/}" "$(again $again)"; fi
+  done
+  for grant in $granted; do
+    member="$(cut -d= -f2 <<<"$grant")"
+    if grep -qxF "$grant" <<<"$wanted" || { [[ $1/$2 != account/* && $2 != "$APP_SECRET" ]] && ! is_ours "$member"; } ||
+      { [[ $2/$member == threads-oauth/allUsers && $grant == roles/run.invoker* ]] && ! invoker_check_off "$2"; }; then
+      continue
+    fi
+    policy_words remove-iam-policy-binding "$@"
+    if [[ $grant == *=conditional && $1 == project ]]; then POLICY[-1]=--all; fi
+    if [[ $grant == *=conditional && $1 != project ]]; then POLICY+=(--all); fi
+    wrong "right too wide on $2: ${grant#projects/*/}" \
+      "${POLICY[*]} --member='$member' --role='${grant%%=*}' --project=$PROJECT_ID"
+  done
+  if [[ $PROBLEMS -eq $before ]]; then good "rights on $2"; fi
+}
+
+environment_of() {  # NAME=VALUE lines into FOUND; a mounted secret is NAME==SECRET
+  look gcloud run services describe "$1" --region="$REGION" --flatten='spec.template.spec.containers[0].env[]' \
+    --format='value[separator="="](spec.template.spec.containers[0].env.name,spec.template.spec.containers[0].env.value,
+      spec.template.spec.containers[0].env.valueFrom.secretKeyRef.name)'
+}
+
+deployed() {  # deployed SETTING: its value in the functions that run
+  sed -n "s/^$1=//p" <<<"$OAUTH_ENVIRONMENT"$'\n'"$REFRESH_ENVIRONMENT" | sed 's/=*$//' | head -n 1
+}
+
+check_function() {
+  local name off ingress source latest ready account image before=$PROBLEMS
+  IFS='|' read -r name off ingress source latest ready account image <<<"$(grep "^$1|" <<<"$SERVICES" || true)"
+  if [[ -z $name ]]; then
+    wrong "function $1 is not there in $REGION" "$(again functions)"
+    return
+  fi
+  if [[ $account != "$(email "$1")" ]]; then wrong "$1 runs as $account" "$(again functions)"; fi
+  if [[ $ready == *False* ]]; then
+    wrong "the last deploy of $1 is not ready" "$(read_log "$1")"
+  fi
+  if [[ $image != *"/$REPOSITORY/$1"[:@]* && $image != *"/$REPOSITORY/$1" ]]; then
+    wrong "$1 runs another image: $image" "$(again functions)"
+  elif [[ $source != "$(source_sum)" ]]; then
+    wrong "$1 was deployed from another source than the one in this folder" "$(again functions)"
+  fi
+  if [[ $latest != *True* ]]; then
+    wrong "an older revision of $1 serves, not the latest" \
+      "gcloud run services update-traffic $1 --to-latest --region=$REGION --project=$PROJECT_ID"
+  fi
+  if [[ ${ingress:-all} != all ]]; then wrong "$1 lets in \"$ingress\" traffic alone" "$(again functions)"; fi
+  if [[ $1 == threads-refresh && ${off,,} == true ]]; then
+    wrong "threads-refresh has its invoker check off, so everybody may call it" \
+      "gcloud run services update $1 --invoker-iam-check --region=$REGION --project=$PROJECT_ID"
+  fi
+  check_grants service "$1"
+  if [[ $PROBLEMS -eq $before ]]; then good "$1"; fi
+}
+
+read_log() { echo "read its log: gcloud run services logs read $1 --region=$REGION --project=$PROJECT_ID"; }
+
+check_environment() {
+  local url
+  if grep -q "^THREADS_APP_SECRET=" <<<"$REFRESH_ENVIRONMENT"; then
+    wrong "threads-refresh is given the app secret" "$(again functions)"
+  fi
+  if [[ -z $OAUTH_ENVIRONMENT ]]; then return; fi   # no function, which was said
+  url="$(deployed PUBLIC_URL)"
+  if [[ $url != "$PUBLIC_URL" ]]; then
+    wrong "PUBLIC_URL of threads-oauth is ${url:-not set}, its address is $PUBLIC_URL" "$(again functions)"
+  fi
+  if ! grep -q "^THREADS_APP_SECRET==$APP_SECRET" <<<"$OAUTH_ENVIRONMENT"; then
+    wrong "threads-oauth is not given the app secret" "$(again functions)"
+  fi
+}
+
+http_status() { curl --disable --silent --output /dev/null --max-time 30 --write-out '%{http_code}' "$1" || true; }
+
+check_addresses() {
+  local answer
+  answer="$(http_status "$PUBLIC_URL/")"
+  case "$answer" in
+    200) good "sign-in page answers" ;;
+    401 | 403) wrong "the sign-in page is not public ($answer)" "$(again functions)" ;;
+    404) wrong "nothing answers at $PUBLIC_URL (404)" "$(again functions)" ;;
+    000) wrong "$PUBLIC_URL cannot be reached" "try from another network; then $(again functions)" ;;
+    *) wrong "the sign-in page answers $answer" "$(read_log threads-oauth)" ;;
+  esac
+  answer="$(http_status "$REFRESH_URL/")"
+  case "$answer" in
+    401 | 403) good "refresh is private" ;;
+    404 | 000) wrong "nothing answers at $REFRESH_URL ($answer)" "$(again functions)" ;;
+    *) wrong "refresh answers everybody ($answer)" "$(close_refresh)" ;;
+  esac
+}
+
+close_refresh() {  # what makes refresh private again, by what made it public
+  if invoker_check_off threads-refresh; then
+    echo "gcloud run services update threads-refresh --invoker-iam-check --region=$REGION --project=$PROJECT_ID"
+    return
+  fi
+  read_policy service threads-refresh
+  if grep -qxF "roles/run.invoker=allUsers" <<<"$(grants_in "$FOUND")"; then
+    policy_words remove-iam-policy-binding service threads-refresh
+    echo "${POLICY[*]} --member='allUsers' --role='roles/run.invoker' --project=$PROJECT_ID"
+  else
+    again functions
+  fi
+}
+
+# Asks Threads for an app token with the id and the secret that sign-in uses. Both travel on standard input, and the
+# answer holds a token: only its error code is ever shown.
+check_credentials() {
+  local secret answer code url id
+  url="$(deployed THREADS_API_URL)" id="$(deployed THREADS_APP_ID)"
+  url="${THREADS_API_URL:-${url:-https://graph.threads.com}}" id="${id:-$THREADS_APP_ID}"
+  newest_version "$APP_SECRET"
+  if [[ $FOUND != *ENABLED ]]; then
+    wrong "no app secret is stored" "THREADS_APP_SECRET=ask $(again)"
+    return
+  fi
+  if [[ -z $id ]]; then return; fi   # no function yet, which was said
+  if ! secret="$(gcloud secrets versions access latest --secret="$APP_SECRET" 2>/dev/null)"; then
+    echo "note   $ACCOUNT may not read $APP_SECRET, so Threads was not asked whether it is right"
+    return
+  fi
+  secret="${secret//\\/\\\\}" secret="${secret//\"/\\\"}"   # as curl's config file wants it
+  answer="$(printf '%s\n' get "url = \"$url/oauth/access_token\"" 'data = "grant_type=client_credentials"' \
+    "data-urlencode = \"client_id=$id\"" "data-urlencode = \"client_secret=$secret\"" |
+    curl --disable --silent --max-time 30 --write-out '\n%{http_code}' --config - || true)"
+  code="$(grep -oE '"(error_)?code" *: *[0-9]+' <<<"$answer" | grep -oE '[0-9]+' | head -n 1 || true)"
+  case "${answer##*$'\n'} ${code:-0} ${answer,,}" in
+    200\ *'"access_token"'*) good "Threads accepts the app id and secret" ;;
+    429\ * | 5??\ * | 000\ * | *'"is_transient":true'*)
+      wrong "Threads could not be asked about the app id and secret (${answer##*$'\n'})" "$(again check), later"
+      ;;
+    *"client secret"*)
+      wrong "Threads refuses the app secret (code ${code:-none})" \
+        "copy it again (App settings → Basic → Threads App secret): THREADS_APP_SECRET=ask $(again)"
+      ;;
+    *)
+      wrong "Threads does not know THREADS_APP_ID $id (code ${code:-none}): is it the Meta App ID?" \
+        "it is in App settings → Basic, further down than the Meta App ID: $(again functions)"
+      ;;
+  esac
+}
+
+check_accounts() {
+  local secret label version refreshed expires grant problem since detail found=
+  while IFS='|' read -r secret label version refreshed expires grant problem since detail; do
+    if [[ -z $secret ]]; then continue; fi
+    if [[ $label != "$LABEL" ]]; then
+      wrong "secret $secret has no label managed-by=$LABEL, so its account may not sign in" \
+        "$(again account "$(username_of "$secret")")"
+      continue
+    fi
+    found=1
+    check_account "$secret" "$expires" "$grant" "$problem" "$since" "$detail"
+  done <<<"$(account_lines)"
+  if [[ -z $found ]]; then wrong "no account is allowed to sign in" "$(again account USERNAME)"; fi
+}
+
+check_account() {  # check_account SECRET EXPIRES GRANT PROBLEM SINCE DETAIL
+  local name number state before=$PROBLEMS
+  name="$(username_of "$1")"
+  check_grants secret "$1"
+  newest_version "$1"
+  IFS='|' read -r number state <<<"$FOUND"
+  case "$4" in
+    '') ;;
+    sign_in_again) wrong "$name: $4${5:+ since $5}${6:+: $6}" "sign in as $name: $PUBLIC_URL/" ;;
+    *) wrong "$name: $4${5:+ since $5}${6:+: $6}" "mend that; then $(run_now)" ;;
+  esac
+  case "$state" in
+    ENABLED) ;;
+    DISABLED)
+      wrong "$name: the newest version ($number) is disabled, and readers of \"latest\" fail" \
+        "gcloud secrets versions enable $number --secret=$1 --project=$PROJECT_ID"
+      ;;
+    *)
+      if [[ -z $4 ]]; then wrong "$name: nobody has signed in yet" "sign in as $name: $PUBLIC_URL/"; fi
+      return
+      ;;
+  esac
+  check_days "$name" "token" "$2"
+  check_days "$name" "permission grant" "$3"
+  if [[ $PROBLEMS -eq $before ]]; then good "$name"; fi
+}
+
+check_days() {  # check_days NAME WHAT UNTIL
+  if [[ -z $3 ]]; then return; fi
+  local left
+  left="$(days_left "$3")"
+  if [[ $(seconds_of "$3") -lt $(printf '%(%s)T' -1) ]]; then
+    wrong "$1: the $2 expired at $3" "sign in again as $1: $PUBLIC_URL/"
+  elif ((left < 14)); then
+    wrong "$1: the $2 has $left days left (until $3)" "sign in again as $1: $PUBLIC_URL/"
+  fi
+}

@@ -1,0 +1,160 @@
+# shellcheck shell=bash
+# The app secret, and one secret for each Threads account: that it is there is what allows the account.
+
+readonly APP_SECRET=threads-app-secret
+SECRETS=''         # what list_secrets found
+WANTED_SECRET=''   # what is being made, for the advice where that is refused
+
+# A username has no "-", so the "." can be had back.
+secret_of() {
+  local name=${1,,}
+  echo "threads-token-${name//./-}"
+}
+
+username_of() {
+  local name=${1#threads-token-}
+  echo "${name//-/.}"
+}
+
+# NAME|LABEL|VERSION|REFRESHED|EXPIRES|GRANT|PROBLEM|SINCE|DETAIL of all secrets of ours, from metadata alone.
+list_secrets() {
+  look gcloud secrets list --format='value[separator="|"](name.basename(),labels.managed-by,annotations.version,
+    annotations.refreshed-at,annotations.expires-at,annotations.data-access-expires-at,
+    annotations.problem,annotations.problem-since,annotations.problem-detail)'
+  SECRETS="$(grep -E "^($APP_SECRET|threads-token-[^|]*)[|]" <<<"$FOUND" || true)"
+}
+
+secret_line() { grep "^$1|" <<<"$SECRETS" || true; }            # secret_line NAME
+account_lines() { grep '^threads-token-' <<<"$SECRETS" || true; }
+
+newest_version() {  # NUMBER|STATE or nothing, into FOUND: `latest` is the newest created, whatever its state
+  look gcloud secrets versions list "$1" --limit=1 --format='value[separator="|"](name.basename(),state)'
+  FOUND="${FOUND^^}"
+}
+
+need_app_secret() {
+  STORED=''
+  if grep -qx secretmanager.googleapis.com <<<"$ENABLED_APIS"; then
+    newest_version "$APP_SECRET"
+    if [[ $FOUND == *ENABLED ]]; then STORED=1; fi
+  fi
+  if [[ $THREADS_APP_SECRET == ask ]]; then
+    THREADS_APP_SECRET=''
+  elif [[ $THREADS_APP_SECRET || $STORED || $DRY_RUN ]]; then
+    return
+  fi
+  if [[ $DRY_RUN ]]; then return; fi
+  if [[ ! -t 0 ]]; then die "Set THREADS_APP_SECRET: no app secret is given, and there is no terminal to ask on."; fi
+  while [[ ! $THREADS_APP_SECRET =~ ^$SECRET_SHAPE$ ]]; do
+    if [[ $THREADS_APP_SECRET ]]; then echo "That has blanks in it. Copy it again from Meta's dashboard."; fi
+    IFS=$' \t\r' read -rsp 'Threads App secret (not shown; Ctrl-C to stop): ' THREADS_APP_SECRET ||
+      die '' "No app secret given."
+    echo
+  done
+}
+
+ensure_app_secret_value() {
+  if [[ $STORED && $THREADS_APP_SECRET ]]; then
+    look gcloud secrets versions access latest --secret="$APP_SECRET"
+    if [[ $FOUND != "$THREADS_APP_SECRET" ]]; then STORED=''; fi
+    FOUND=''
+  fi
+  if [[ $STORED ]]; then
+    say there "app secret"
+    return
+  fi
+  INPUT="$THREADS_APP_SECRET"
+  run gcloud secrets versions add "$APP_SECRET" --data-file=-
+  INPUT=''
+  say updated "app secret"
+  # A running instance keeps the value that it started with.
+  if [[ $COMMAND == setup ]]; then echo "         ./deploy.sh functions makes threads-oauth take it up"; fi
+}
+
+ensure_secret() {  # ensure_secret NAME [LABEL]
+  local line label
+  line="$(secret_line "$1")"
+  IFS='|' read -r _ label _ <<<"$line"
+  if [[ -z $line ]]; then
+    create_secret "$1" ${2:+"--labels=managed-by=$2"}
+    SECRETS+="${SECRETS:+$'\n'}$1|${2:-}|"
+  elif [[ ${2:-} && $label != "$2" ]]; then
+    run gcloud secrets update "$1" --update-labels="managed-by=$2"
+    say updated "secret $1: label managed-by=$2"
+  else
+    say there "secret $1"
+  fi
+}
+
+create_secret() {  # create_secret NAME [FLAGS...]
+  local try create=(gcloud secrets create "$@")
+  WANTED_SECRET="$1"
+  if [[ $DRY_RUN ]]; then
+    run "${create[@]}" --replication-policy=automatic
+    return
+  fi
+  for ((try = 1; ; try++)); do
+    if attempt "${create[@]}" --replication-policy=automatic; then
+      say created "secret $1"
+      return
+    fi
+    if [[ $SAID == *gcp.resourceLocations* ]]; then break; fi
+    passes "$SAID" "$try" || refused "$SAID" "${create[@]}"
+  done
+  run "${create[@]}" --replication-policy=user-managed --locations="$REGION"
+  say created "secret $1, in $REGION alone: an organisation policy forbids what is everywhere"
+}
+
+allow() {  # allow USERNAME
+  local secret
+  secret="$(secret_of "$1")"
+  ensure_secret "$secret" "$LABEL"
+  ensure_grants secret "$secret"
+}
+
+# Refused before anything is made where setup has not run: a secret without rights helps nobody.
+allow_accounts() {
+  local name
+  list_accounts
+  for name in threads-oauth threads-refresh; do
+    if ! grep -qxF "$(email "$name")" <<<"$FOUND"; then
+      die "There is no service account $name in $PROJECT_ID yet. First: $(again setup)"
+    fi
+  done
+  look_at_role threadsTokenStore
+  if [[ -z $FOUND || $FOUND == True* ]]; then die "There is no role threadsTokenStore yet. First: $(again setup)"; fi
+  list_secrets
+  for name in "${NAMES[@]}"; do allow "$name"; done
+  summary
+}
+
+forget_accounts() {
+  local name secret secrets=()
+  list_secrets
+  for name in "${NAMES[@]}"; do
+    secret="$(secret_of "$name")"
+    if [[ -z $(secret_line "$secret") ]]; then
+      die "There is no secret $secret in $PROJECT_ID, so nothing was deleted. ./deploy.sh status names the accounts."
+    fi
+    secrets+=("$secret")
+  done
+  echo "To be deleted from project $PROJECT_ID, for good:"
+  for secret in "${secrets[@]}"; do describe_secret "$secret"; done
+  echo "What these people granted to the app ends at Threads: Settings → Account → Website permissions."
+  confirm 'Delete these?' 'Nothing was deleted.'
+  for secret in "${secrets[@]}"; do
+    run gcloud secrets delete "$secret"
+    say removed "secret $secret"
+  done
+}
+
+describe_secret() {  # what goes with a secret: its token, and everybody's rights on it
+  local expires reader readers=''
+  IFS='|' read -r _ _ _ _ expires _ <<<"$(secret_line "$1")"
+  read_policy secret "$1"
+  for reader in $(grants_in "$FOUND"); do
+    if ! is_ours "$(cut -d= -f2 <<<"$reader")"; then readers+=" $(cut -d= -f2 <<<"$reader")"; fi
+  done
+  echo "  secret $1 with all its versions${expires:+ (the token is good until $expires)}"
+  if [[ $readers ]]; then echo "    who reads it besides the keeper, and then no longer can:$readers"; fi
+}
