@@ -10,6 +10,22 @@ from sandbox.threads.media import Container, Post
 from sandbox.threads.person import Person
 
 _MEDIA_TYPES = {"TEXT": "TEXT_POST", "IMAGE": "IMAGE", "VIDEO": "VIDEO", "CAROUSEL": "CAROUSEL_ALBUM"}
+# The other fields of Meta's page "Media Retrieval", which no post here has. Clients ask for them all the same.
+_WITHOUT_VALUE = (
+    "thumbnail_url",
+    "link_attachment_url",
+    "root_post",
+    "hide_status",
+    "reply_audience",
+    "reposted_post",
+    "gif_url",
+    "poll_attachment",
+    "topic_tag",
+    "text_entities",
+    "text_attachment",
+    "is_spoiler_media",
+    "has_replies",
+)
 METRICS = ("views", "likes", "replies", "reposts", "quotes", "shares")
 
 
@@ -26,7 +42,7 @@ def container_fields(container: Container, now: datetime) -> dict[str, Any]:
 def post_fields(post: Post, owner: Person) -> dict[str, Any]:
     """Return every field of a post; None where the post has none."""
     shortcode = _shortcode(post.id)
-    return {
+    return dict.fromkeys(_WITHOUT_VALUE) | {
         "id": post.id,
         "media_product_type": "THREADS",
         "media_type": _MEDIA_TYPES[post.media_type],
@@ -42,6 +58,7 @@ def post_fields(post: Post, owner: Person) -> dict[str, Any]:
         "is_quote_post": post.quote_post_id is not None,
         "quoted_post": {"id": post.quote_post_id} if post.quote_post_id else None,
         "is_reply": post.reply_to_id is not None,
+        "is_reply_owned_by_me": post.reply_to_id is not None,
         "replied_to": {"id": post.reply_to_id} if post.reply_to_id else None,
     }
 

@@ -157,3 +157,20 @@ def test_the_101st_deletion_of_a_day_is_refused(threads: LocalThreads, token: st
     assert error(delete(threads, token, ids[100])) == (4, None)
     clock.forward(timedelta(hours=24))
     assert delete(threads, token, ids[100]).status_code == 200
+
+
+def test_every_field_of_metas_page_may_be_asked_for_and_only_those(threads, token):
+    page = (
+        "id", "media_product_type", "media_type", "media_url", "permalink", "owner", "username", "text",
+        "timestamp", "shortcode", "thumbnail_url", "children", "is_quote_post", "alt_text",
+        "link_attachment_url", "has_replies", "is_reply", "is_reply_owned_by_me", "root_post", "replied_to",
+        "hide_status", "reply_audience", "quoted_post", "reposted_post", "gif_url", "poll_attachment",
+        "topic_tag", "is_spoiler_media", "text_entities", "text_attachment",
+    )  # fmt: skip
+    first = posted(threads, token, "Hello")
+    found = get(threads, f"/v1.0/{first}", fields=",".join(page), access_token=token).json()
+    assert found.keys() == {
+        *("id", "media_product_type", "media_type", "permalink", "owner", "username", "text", "timestamp"),
+        *("shortcode", "is_quote_post", "is_reply", "is_reply_owned_by_me"),
+    }
+    assert error(get(threads, f"/v1.0/{first}", fields="id,likes", access_token=token))[0] == 100
