@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from sandbox import ports
-from sandbox.plan import Plan
+from sandbox.plan import PROJECT, Plan
+
+EXAMPLE = Path(__file__).parent.parent / "examples" / "post.py"
 
 
 def welcome(plan: Plan, allowed: Sequence[str]) -> str:
@@ -26,8 +27,9 @@ def _steps(plan: Plan, allowed: Sequence[str]) -> list[str]:
         f"Refresh        curl -X POST {plan.at('REFRESH')}/",
         f"Status page    {plan.at('REFRESH')}/",
     ]
+    steps.insert(2, f"Post           {_post(plan, name)}")
     if not plan.is_real:
-        steps.insert(2, f"Move the time  {_python()} -m sandbox.clock 30d")
+        steps.insert(3, f"Move the time  {_python()} -m sandbox.clock 30d")
         steps.append(f"Make trouble   {plan.at('THREADS')}/sandbox")
     return steps
 
@@ -51,7 +53,21 @@ def _accounts(plan: Plan) -> str:
     return f"{_python()} -m sandbox.accounts{'' if default else f' --secret-manager {plan.emulator}'}"
 
 
+def _post(plan: Plan, name: str) -> str:
+    """Return the command by which the example's bot posts; with the real Threads that is a real post."""
+    settings = {"GOOGLE_CLOUD_PROJECT": PROJECT, "SECRET_MANAGER_EMULATOR_HOST": plan.emulator}
+    if not plan.is_real:
+        settings["THREADS_API_URL"] = plan.at("THREADS")
+    first, second, *rest = [f"{setting}={value}" for setting, value in settings.items()]
+    command = " ".join([*rest, _python(), _short(EXAMPLE), name, '"Hello"'])
+    return f"{first} {second} \\\n{' ' * 20}{command}"  # one command on two lines, to be pasted as it stands
+
+
 def _python() -> str:
-    """Return the command of the Python that runs this, as short as this folder allows."""
-    path, folder = Path(sys.executable), Path.cwd()
-    return os.path.relpath(path) if path.is_relative_to(folder) else str(path)
+    """Return the command of the Python that runs this."""
+    return _short(Path(sys.executable))
+
+
+def _short(path: Path) -> str:
+    """Return a path as short as this folder allows."""
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
