@@ -48,13 +48,14 @@ def test_the_suggested_command_works_and_another_run_is_named_by_its_folder(tmp_
 
 
 def test_ps_names_it_too_where_there_is_no_proc() -> None:
-    command = [sys.executable, "-c", "input()", "-m", "sandbox.child", "/a folder", "sandbox.threads", "--port", "4242"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as process:
-        try:
-            assert any("sandbox.child /a folder sandbox.threads" in line for line in ports.command_lines())
-            assert any("sandbox.child /a folder sandbox.threads" in line for line in ports.listed_by_ps())
-        finally:
-            process.communicate("\n")
+    wait = "print('up', flush=True); input()"
+    command = [sys.executable, "-c", wait, "-m", "sandbox.child", "/a folder", "sandbox.threads", "--port", "4242"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert process.stdout.readline() == "up\n"
+        for lines in (ports.command_lines(), ports.listed_by_ps()):
+            assert any("sandbox.child /a folder sandbox.threads" in line for line in lines)
+        process.communicate("\n")
 
 
 @pytest.mark.parametrize("value", ["0", "65536", "http", "-1", "8080 ", "٨٠٨٠"])
