@@ -98,18 +98,20 @@ ensure_alert() {  # ensure_alert PART KNOWN
 }
 
 check_alerts() {
-  local known part name document enabled channels
+  local known part name document enabled channels mail
   look gcloud logging metrics describe "$METRIC" --format='value(filter)'
   if [[ $FOUND != "$(metric_filter)" ]]; then
     wrong "the metric $METRIC is missing or not as it should be" "$(again functions)"
   fi
   list_channels
+  mail="$(cut -d'|' -f4,5 <<<"$CHANNEL_LINES" | sed -n "s/|$LABEL\$//p" | head -n 1)"
+  mail="ALERT_EMAIL=${ALERT_EMAIL:-${mail:-you@example.com}}"
   list_alerts
   known="$FOUND"
   for part in "${ALERTS[@]}"; do
     IFS='|' read -r name _ document enabled channels <<<"$(grep "|$part|" <<<"$known" | head -n 1 || true)"
     if [[ -z $name ]]; then
-      wrong "there is no alert on $part" "$(again functions)"
+      wrong "there is no alert on $part" "$mail $(again functions)"
       continue
     fi
     if [[ $document != "$(document_sum "$part")" ]]; then
@@ -119,7 +121,7 @@ check_alerts() {
       wrong "the alert on $part is off" "${MONITORING[*]} policies update $name --enabled --project=$PROJECT_ID"
     fi
     if [[ -z $channels ]]; then
-      wrong "the alert on $part reaches nobody" "ALERT_EMAIL=${ALERT_EMAIL:-you@example.com} $(again functions)"
+      wrong "the alert on $part reaches nobody" "$mail $(again functions)"
     else
       check_channels "$part" "$channels"
     fi

@@ -82,7 +82,7 @@ check_schedule() {
     '' | 0) good "schedule" ;;
     7 | 16)
       wrong "the last scheduled call was not let in (code $code, $when)" \
-        "$(again functions) gives threads-scheduler the right again; then $(run_now)"
+        "$(again functions); then $(run_now)"
       ;;
     *)
       wrong "the last scheduled call failed (code $code, $when)" \

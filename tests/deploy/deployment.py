@@ -6,8 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.deploy.gcloud_stub import google_cloud
+
 ROOT = Path(__file__).parents[2]
 STUB = Path(__file__).parent / "gcloud_stub"
+PORT = google_cloud.serve()
 APP_SECRET = "0123456789abcdef-sentinel-app-secret"
 TOKEN = "THQWJ-sentinel-token"
 SETTINGS = {"THREADS_APP_ID": "4242", "THREADS_USERNAMES": "Alice,bob.b", "ALERT_EMAIL": "me@example.com"}
@@ -21,7 +24,7 @@ SWITCHES = {
 EMPTY = {
     "version": "528.0.0", "account": "owner@example.com", "monitoring": "alpha", "apis": [], "projects": {},
     "policies": {}, "etags": {}, "lag": {}, "refusals": [], "log": [], "after_run": [], **SWITCHES,
-    "web": {"threads-oauth": "200", "threads-refresh": "403"},
+    "web": {},
     **{kind: {} for kind in ("accounts", "roles", "secrets", "services", "jobs", "metrics", "alerts", "channels",
                              "repositories")},
 }  # fmt: skip
@@ -67,7 +70,7 @@ class Cloud:
     def environment(self):
         return {
             "PATH": f"{STUB}:{os.environ['PATH']}", "HOME": str(self.folder), "STUB": str(self.folder),
-            "PYTHON": os.path.realpath(sys.executable),
+            "PYTHON": os.path.realpath(sys.executable), "STUB_PORT": str(PORT),
         }  # fmt: skip
 
     @property

@@ -5,13 +5,15 @@ import functools
 import http.server
 import itertools
 import json
+import re
+import subprocess
 import threading
 import time
 import urllib.parse
 
 import pytest
 
-from tests.deploy.deployment import APP_SECRET, PUBLIC_URL, SETTINGS, TOKEN, Cloud, account
+from tests.deploy.deployment import APP_SECRET, PUBLIC_URL, ROOT, TOKEN, Cloud, account
 
 
 class Threads(http.server.BaseHTTPRequestHandler):
@@ -46,16 +48,16 @@ def at(days):
 
 
 @pytest.fixture(scope="module")
-def sound(tmp_path_factory, threads):
-    """The state of a project where all is well."""
-    cloud = Cloud(tmp_path_factory.mktemp("sound"))
-    cloud.run(**SETTINGS, THREADS_APP_SECRET=APP_SECRET, THREADS_API_URL=threads)
+def sound(first, tmp_path_factory, threads):
+    """Return the state of a project where all is well."""
+    cloud = Cloud(tmp_path_factory.mktemp("sound"), first[0].state)
 
     def sign_in(state):
         for name in ("threads-token-alice", "threads-token-bob-b"):
             dates = {"version": "1", "refreshed-at": at(-1), "expires-at": at(59), "data-access-expires-at": at(80)}
             state["secrets"][name].update(annotations=dates, versions=[{"state": "enabled", "payload": TOKEN}])
-        state["log"] = [log("INFO", "run completed")]
+        state["log"] = state["after_run"] = [log("INFO", "run completed")]
+        env("threads-oauth", "THREADS_API_URL", threads)(state)
 
     cloud.change(sign_in)
     return cloud.state
@@ -131,25 +133,66 @@ def each_alert(**values):
     return lambda s: [a.update(values) for a in s["alerts"].values()]
 
 
+def annotate(service, name, value):
+    return lambda s: s["services"][service]["metadata"]["annotations"].update({f"run.googleapis.com/{name}": value})
+
+
+def deployed(service, value, *path):
+    return put(value, "services", service, "spec", "template", *path)
+
+
+def each_channel(**values):
+    return lambda s: [c.update(values) for c in s["channels"].values()]
+
+
 JOB = ("jobs", "threads-refresh")
 ALICE = ("secrets", "threads-token-alice")
 OAUTH, REFRESH = account("threads-oauth"), account("threads-refresh")
-# The first number says which faults are planted together: those that do not hide one another.
+MALLORY = "user:mallory@example.com"
+SINCE = {"problem": "sign_in_again", "problem-since": "2026-11-20T00:17:00Z", "problem-detail": "alice must sign in."}
+STORE_OF_OAUTH = ["projects/demo/roles/threadsTokenStore", OAUTH]
+ACCOUNT = "accounts/{}@demo.iam.gserviceaccount.com".format
+# The number says which faults are planted together: those that do not hide one another.
 FAULTS = {
     "API off": (1, lambda s: s["apis"].remove("run.googleapis.com"), "off: run", "setup"),
-    "Meta App ID": (2, env("threads-oauth", "THREADS_APP_ID", "99"), "THREADS_APP_ID 99", "not the Meta App ID|further down"),
-    "wrong app secret": (3, put("x", "secrets", "threads-app-secret", "versions", 0, "payload"), "refuses the app secret", "THREADS_APP_SECRET="),
-    "no app secret": (4, put([], "secrets", "threads-app-secret", "versions"), "no app secret", "THREADS_APP_SECRET="),
-    "Threads down": (5, env("threads-oauth", "THREADS_API_URL", "http://127.0.0.1:9"), "could not be asked", "later"),
-    "not public": (2, put("403", "web", "threads-oauth"), "not public (403)", "functions"),
-    "page broken": (3, put("500", "web", "threads-oauth"), "answers 500", "logs read threads-oauth"),
-    "refresh answers all": (2, put("200", "web", "threads-refresh"), "refresh answers everybody", "remove-iam-policy-binding"),
+    # rights
+    "account missing": (3, lambda s: s["accounts"].pop("threads-scheduler@demo.iam.gserviceaccount.com"), "no service account threads-scheduler", "setup"),
+    "role widened": (2, lambda s: s["roles"]["threadsTokenStore"]["includedPermissions"].append("secretmanager.versions.access"), "role threadsTokenStore is not as it should be", "setup"),
+    "role deleted": (2, put(True, "roles", "threadsTokenList", "deleted"), "role threadsTokenList is not as it should be", "setup"),
+    "token creator on refresh": (2, grant(ACCOUNT("threads-refresh"), "roles/iam.serviceAccountTokenCreator", MALLORY), "too wide on threads-refresh: roles/iam.serviceAccountTokenCreator", "service-accounts remove-iam-policy-binding"),
+    "user on oauth": (2, grant(ACCOUNT("threads-oauth"), "roles/iam.serviceAccountUser", REFRESH), "too wide on threads-oauth: roles/iam.serviceAccountUser", "service-accounts remove-iam-policy-binding"),
+    "grant on an account missing": (2, take(ACCOUNT("threads-build"), "serviceAccountUser"), "missing right on threads-build: roles/iam.serviceAccountUser", "setup"),
+    "oauth lacks a right": (2, lambda s: s["policies"]["secrets/threads-token-alice"].remove(STORE_OF_OAUTH), "missing right on threads-token-alice: roles/threadsTokenStore", "account alice"),
+    "refresh lacks a right": (3, take("secrets/threads-token-alice", "secretAccessor"), "missing right on threads-token-alice: roles/secretmanager.secretAccessor", "account alice"),
+    "scheduler may not call": (2, take("services/threads-refresh", "run.invoker"), "missing right on threads-refresh: roles/run.invoker", "functions"),
+    "oauth may read tokens": (2, grant("secrets/threads-token-alice", "roles/secretmanager.secretAccessor", OAUTH), "too wide on threads-token-alice", "remove-iam-policy-binding"),
+    "refresh may read the app secret": (2, grant("secrets/threads-app-secret", "roles/secretmanager.secretAccessor", REFRESH), "too wide on threads-app-secret", "remove-iam"),
+    "somebody may read the app secret": (3, grant("secrets/threads-app-secret", "roles/secretmanager.secretAccessor", MALLORY), "too wide on threads-app-secret", "remove-iam"),
+    "project-wide right": (3, grant("projects/demo", "roles/editor", REFRESH), "too wide on demo", "--condition=None"),
+    "right under a condition": (3, lambda s: s["policies"]["projects/demo"].append(["roles/viewer", REFRESH, "x<y"]), "too wide on demo: roles/viewer", "--all"),
+    "all users beside": (2, grant("services/threads-oauth", "roles/run.invoker", "allUsers"), "too wide on threads-oauth: roles/run.invoker=allUsers", "remove-iam-policy-binding"),
     "refresh granted to all": (2, grant("services/threads-refresh", "roles/run.invoker", "allUsers"), "too wide on threads-refresh", "--member='allUsers'"),
-    "PUBLIC_URL": (2, env("threads-oauth", "PUBLIC_URL", "https://old.example.com"), "PUBLIC_URL of threads-oauth is https://old", "functions"),
+    # the functions
     "function missing": (4, lambda s: s["services"].pop("threads-refresh"), "threads-refresh is not there", "functions"),
     "function not ready": (2, put([{"status": "False"}], "services", "threads-oauth", "status", "conditions"), "not ready", "logs read"),
-    "wrong identity": (3, put("x@y", "services", "threads-oauth", "spec", "template", "spec", "serviceAccountName"), "runs as x@y", "functions"),
+    "wrong identity": (3, deployed("threads-oauth", "x@y", "spec", "serviceAccountName"), "runs as x@y", "functions"),
+    "stale source": (2, deployed("threads-refresh", {"source": "1"}, "metadata", "labels"), "threads-refresh was deployed from another source", "functions"),
+    "another image": (3, lambda s: s["services"]["threads-oauth"]["spec"]["template"]["spec"]["containers"][0].update(image="gcr.io/x/y"), "threads-oauth runs another image: gcr.io/x/y", "functions"),
+    "older revision serves": (3, put([{"revisionName": "x", "percent": 100}], "services", "threads-refresh", "spec", "traffic"), "an older revision of threads-refresh serves", "update-traffic threads-refresh --to-latest"),
+    "not public": (3, annotate("threads-oauth", "invoker-iam-disabled", "False"), "not public (403)", "functions"),
+    "ingress of oauth": (5, annotate("threads-oauth", "ingress", "internal"), 'threads-oauth lets in "internal"', "functions"),
+    "ingress of refresh": (5, annotate("threads-refresh", "ingress", "internal"), 'threads-refresh lets in "internal"', "functions"),
+    "page broken": (6, put("500", "web", "threads-oauth"), "answers 500", "logs read threads-oauth"),
+    "refresh open": (3, annotate("threads-refresh", "invoker-iam-disabled", "true"), "threads-refresh has its invoker check off", "--invoker-iam-check"),
+    "refresh answers all": (3, lambda s: None, "refresh answers everybody (200)", "--invoker-iam-check"),
+    "PUBLIC_URL": (2, env("threads-oauth", "PUBLIC_URL", "https://old.example.com"), "PUBLIC_URL of threads-oauth is https://old", "functions"),
     "refresh has app secret": (2, env("threads-refresh", "THREADS_APP_SECRET", "x"), "given the app secret", "functions"),
+    # what Threads says
+    "Meta App ID": (2, env("threads-oauth", "THREADS_APP_ID", "99"), "THREADS_APP_ID 99", "further down"),
+    "wrong app secret": (3, put("x", "secrets", "threads-app-secret", "versions", 0, "payload"), "refuses the app secret", "THREADS_APP_SECRET=ask"),
+    "no app secret": (4, put([], "secrets", "threads-app-secret", "versions"), "no app secret", "THREADS_APP_SECRET=ask"),
+    "Threads down": (5, env("threads-oauth", "THREADS_API_URL", "http://127.0.0.1:9"), "could not be asked", "later"),
+    # the schedule
     "no schedule": (4, put({}, "jobs"), "there is no schedule", "functions"),
     "paused": (2, put("PAUSED", *JOB, "state"), "schedule is PAUSED", "jobs resume"),
     "not let in": (2, put({"code": 7}, *JOB, "status"), "not let in (code 7", "functions"),
@@ -160,11 +203,16 @@ FAULTS = {
     "no run": (2, put([], "log"), "no run has completed", "jobs run"),
     "old run": (3, put([log("INFO", "run completed", -1.5)], "log"), "older than a day", "jobs run"),
     "an ERROR": (3, lambda s: s["log"].append(log("ERROR", "alice: sign in again")), "ERROR at", "alice: sign in again"),
+    # the alerts
     "no alerts": (4, put({}, "alerts"), "no alert on silence", "functions"),
     "no metric": (3, put({}, "metrics"), "metric threads_runs_completed is missing", "functions"),
-    "alert disabled": (2, each_alert(enabled=False), "alert on errors is off", "--enabled"),
+    "another metric": (2, put("x", "metrics", "threads_runs_completed", "filter"), "metric threads_runs_completed is", "functions"),
+    "alert off": (2, each_alert(enabled=False), "alert on sign-in-errors is off", "--enabled"),
+    "an older alert": (3, lambda s: [a["userLabels"].update(document="1") for a in s["alerts"].values()], "alert on errors is an older one", "functions"),
     "no channel": (2, each_alert(notificationChannels=[]), "reaches nobody", "ALERT_EMAIL="),
-    "channel disabled": (3, lambda s: [c.update(enabled=False) for c in s["channels"].values()], "channel that is off", "channels update"),
+    "channel off": (3, each_channel(enabled=False), "channel that is off: me@example.com", "channels update"),
+    "channel unverified": (3, each_channel(verificationStatus="UNVERIFIED"), "nobody has verified: me@example.com", "link in Google's mail"),
+    # the accounts
     "no account": (4, lambda s: [s["secrets"].pop(n) for n in list(s["secrets"]) if "token" in n], "no account is allowed", "account USERNAME"),
     "never signed in": (5, put([], *ALICE, "versions"), "alice: nobody has signed in", "sign in as alice"),
     "newest destroyed": (6, put([{"state": "destroyed"}], *ALICE, "versions"), "alice: nobody has signed in", "sign in as alice"),
@@ -172,15 +220,26 @@ FAULTS = {
     "expired": (2, put(at(-1), *ALICE, "annotations", "expires-at"), "alice: the token expired", "sign in again"),
     "expires soon": (3, put(at(13.5), *ALICE, "annotations", "expires-at"), "alice: the token has 13 days left", "sign in again"),
     "grant ends soon": (2, put(at(13.5), *ALICE, "annotations", "data-access-expires-at"), "alice: the permission grant has 13", "sign in again"),
+    "problem": (3, lambda s: s["secrets"]["threads-token-bob-b"]["annotations"].update(SINCE), "bob.b: sign_in_again since 2026-11-20T00:17:00Z: alice must", f"sign in as bob.b: {PUBLIC_URL}/"),
+    "another problem": (7, lambda s: s["secrets"]["threads-token-bob-b"]["annotations"].update(SINCE, problem="misconfigured"), "bob.b: misconfigured since", "mend that; then gcloud scheduler jobs run"),
     "no label": (7, put({}, *ALICE, "labels"), "threads-token-alice has no label", "account alice"),
-    "oauth lacks a right": (2, lambda s: s["policies"]["secrets/threads-token-alice"].remove(["projects/demo/roles/threadsTokenStore", OAUTH]), "missing right on threads-token-alice: roles/threadsTokenStore", "account alice"),
-    "refresh lacks a right": (3, take("secrets/threads-token-alice", "secretAccessor"), "missing right on threads-token-alice: roles/secretmanager.secretAccessor", "account alice"),
-    "oauth may read tokens": (2, grant("secrets/threads-token-alice", "roles/secretmanager.secretAccessor", OAUTH), "too wide on threads-token-alice", "remove-iam-policy-binding"),
-    "refresh may read the app secret": (2, grant("secrets/threads-app-secret", "roles/secretmanager.secretAccessor", REFRESH), "too wide on threads-app-secret", "remove-iam"),
-    "project-wide right": (3, grant("projects/demo", "roles/editor", REFRESH), "too wide on demo", "--condition=None"),
-    "role widened": (2, lambda s: s["roles"]["threadsTokenStore"]["includedPermissions"].append("secretmanager.versions.access"), "role threadsTokenStore is not as it should be", "setup"),
-    "account missing": (3, lambda s: s["accounts"].pop("threads-scheduler@demo.iam.gserviceaccount.com"), "no service account threads-scheduler", "setup"),
 }  # fmt: skip
+
+
+def planted(folder, sound, number):
+    cloud = Cloud(folder, sound)
+    for together, plant, *_ in FAULTS.values():
+        if together == number:
+            cloud.change(plant)
+    return cloud
+
+
+def told(output):
+    """Return [(what is wrong, how to mend it)]."""
+    lines = output.splitlines()
+    return [
+        (line[7:], after.removeprefix("       → ")) for line, after in itertools.pairwise(lines) if line[:5] == "WRONG"
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -188,10 +247,7 @@ def checked(sound, tmp_path_factory):
     """What check says of each set of faults."""
 
     def check(number):
-        cloud = Cloud(tmp_path_factory.mktemp("faults"), sound)
-        for together, plant, *_ in FAULTS.values():
-            if together == number:
-                cloud.change(plant)
+        cloud = planted(tmp_path_factory.mktemp("faults"), sound, number)
         done = cloud.run("check")
         assert done.returncode == 1
         assert cloud.writes == []
@@ -203,12 +259,41 @@ def checked(sound, tmp_path_factory):
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_is_found_with_how_to_mend_it(checked, fault):
     number, _, what, mend = FAULTS[fault]
-    output = checked(number).splitlines()
-    remedy = next(
-        (after for line, after in itertools.pairwise(output) if line.startswith("WRONG") and what in line), None
-    )
-    assert remedy, output
-    assert any(word in remedy for word in mend.split("|")), remedy
+    remedies = [remedy for wrong, remedy in told(checked(number)) if what in wrong]
+    assert remedies, checked(number)
+    assert any(mend in remedy for remedy in remedies), remedies
+
+
+def commands_of(advice):
+    """Return the commands that an advice holds and that need nothing to be filled in."""
+    parts = advice.split("; then ")
+    runnable = [p for p in parts if re.fullmatch(r"(?:[A-Z_]+=\S+ )*\./deploy\.sh\b.*|gcloud .*", p)]
+    return [p for p in runnable if "…" not in p and "=ask" not in p and "USERNAME" not in p and "later" not in p]
+
+
+@pytest.mark.parametrize("number", sorted({n for n, *_ in FAULTS.values()}))
+def test_following_the_advice_word_by_word_makes_check_content(tmp_path, sound, number):
+    cloud = planted(tmp_path, sound, number)
+    before = told(cloud.run("check").stdout)
+    commands = dict.fromkeys(command for _, advice in before for command in commands_of(advice))
+    for command in commands:
+        done = subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=cloud.environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, (command, done.stdout, done.stderr)
+    left = {what for what, _ in told(cloud.run("check").stdout)}
+    # What a value, a person or a look into a log mends is there still; nothing that was a command is.
+    by_hand = {what for what, advice in before if not commands_of(advice) or "mend that" in advice}
+    assert left <= by_hand
+
+
+def test_advice_names_the_project_wherever_gcloud_would_take_another(checked):
+    for number in {n for n, *_ in FAULTS.values()}:
+        for _, advice in told(checked(number)):
+            if "gcloud " in advice:
+                assert "--project=demo" in advice or "PROJECT_ID=demo" in advice, advice
+            if "./deploy.sh" in advice:
+                assert "PROJECT_ID=demo" in advice, advice
 
 
 def test_what_threads_answers_and_the_secret_stay_out_of_the_report(checked):

@@ -65,3 +65,141 @@ def test_a_read_that_is_refused_stops_the_run_and_is_not_taken_for_absence(cloud
     cloud.refuse("secrets list", "PERMISSION_DENIED: no", times=9)
     assert cloud.run("account", "alice").returncode == 1
     assert cloud.writes == []
+
+
+def test_a_mistyped_project_is_said_as_that(empty):
+    done = empty.run("setup", PROJECT_ID="dmeo", THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 1
+    assert "There is no project dmeo that owner@example.com can see" in done.stdout
+    assert "wants an owner" not in done.stdout
+    assert empty.writes == []
+
+
+def test_a_project_of_a_domain_has_its_accounts_at_the_turned_name(empty):
+    empty.change(lambda s: s.update(domain="example.com."))
+    done = empty.run(**SETTINGS, THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 0, done.stdout
+    assert "threads-oauth@demo.example.com.iam.gserviceaccount.com" in empty.state["accounts"]
+    deploy = next(c for c in empty.commands if c.startswith("run deploy threads-oauth"))
+    assert "--image=us-central1-docker.pkg.dev/example.com/demo/threads-token-keeper/threads-oauth" in deploy
+    assert "--build-service-account=projects/example.com:demo/serviceAccounts/threads-build@demo.example.com." in deploy
+
+
+@pytest.mark.parametrize("answer", [400, 403])
+def test_a_region_without_cloud_scheduler_is_said_before_anything_is_built(empty, answer):
+    empty.change(lambda s: s.update(no_scheduler={"us-central1": answer}))
+    done = empty.run(**SETTINGS, THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 1
+    assert "Cloud Scheduler is not in us-central1" in done.stdout
+    assert "europe-west1" in done.stdout
+    assert [c.split(" ")[0] for c in empty.writes] == ["services"]
+
+
+# What organisations forbid
+
+
+def test_where_secrets_must_have_a_place_they_are_made_in_the_region(empty):
+    empty.change(lambda s: s.update(automatic_refused="locations"))
+    done = empty.run("setup", **SETTINGS, THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 0, done.stdout
+    made = [c for c in empty.commands if c.startswith("secrets create") and "user-managed" in c]
+    assert len(made) == 3
+    assert all("--locations=us-central1" in c for c in made)
+    assert empty.state["secrets"]["threads-token-alice"]["labels"] == {"managed-by": "threads-token-keeper"}
+
+
+def test_where_secrets_must_have_a_key_the_advice_makes_the_next_run_succeed(empty):
+    empty.change(lambda s: s.update(automatic_refused="cmek"))
+    done = empty.run("setup", THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 1
+    assert "gcloud secrets create threads-app-secret --project=demo" in done.stdout
+    assert "--kms-key-name=" in done.stdout
+    made = {"name": "projects/1/secrets/threads-app-secret", "versions": [], "labels": {}, "annotations": {}}
+    empty.change(lambda s: s["secrets"].update({"threads-app-secret": made}))
+    assert empty.run("setup", THREADS_APP_SECRET=APP_SECRET).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "advice"),
+    [
+        (
+            "iam service-accounts create",
+            "FAILED_PRECONDITION: Service account creation is not allowed on this project.",
+            "threads-oauth threads-refresh threads-scheduler threads-build",
+        ),
+        (
+            "projects set-iam-policy",
+            "users named in the policy do not belong to a permitted customer",
+            "accounts allowed",
+        ),
+        ("projects set-iam-policy", "constraints/iam.managed.allowedPolicyMembers", "its own accounts allowed by it"),
+        ("artifacts repositories create", "constraints/gcp.resourceLocations violated", "REGION that it allows"),
+    ],
+)
+def test_each_organisation_policy_has_its_own_advice(empty, command, message, advice):
+    empty.refuse(command, message, times=9)
+    done = empty.run("setup", THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 1
+    assert advice in done.stdout.split("What to do:")[1]
+    assert empty.sleeps == []
+
+
+ALL_USERS = ["roles/run.invoker", "allUsers"]
+
+
+@pytest.mark.parametrize("public_refused", [True, "managed"])
+def test_where_all_users_is_forbidden_the_page_is_public_all_the_same(first, set_up, public_refused):
+    set_up.change(lambda s: s.update(public_refused=public_refused))
+    assert set_up.run("functions", **SETTINGS).returncode == 0
+    assert set_up.state["services"] == first[0].state["services"]
+
+
+def test_where_the_invoker_check_must_stay_on_all_users_is_granted_once(set_up):
+    set_up.change(lambda s: s.update(invoker_required=True))
+    assert set_up.run("functions", **SETTINGS).returncode == 0
+    assert ALL_USERS in set_up.state["policies"]["services/threads-oauth"]
+    assert ALL_USERS not in set_up.state["policies"]["services/threads-refresh"]
+    before = set_up.state["policies"]
+    assert set_up.run("functions", **SETTINGS).returncode == 0
+    assert set_up.state["policies"] == before
+
+
+def test_where_both_ways_are_forbidden_all_else_is_made_and_the_advice_names_both(first, set_up):
+    set_up.change(lambda s: s.update(invoker_required=True, public_refused="managed"))
+    done = set_up.run("functions", **SETTINGS)
+    assert done.returncode == 1
+    for constraint in ("run.managed.requireInvokerIam", "iam.managed.allowedPolicyMembers"):
+        assert constraint in done.stdout.split("What to do:")[1]
+    assert set_up.state["alerts"] == first[0].state["alerts"]
+    assert set_up.state["jobs"] == first[0].state["jobs"]
+    set_up.change(lambda s: s.update(invoker_required=False))
+    assert set_up.run("functions", **SETTINGS).returncode == 0
+    assert set_up.state["services"] == first[0].state["services"]
+
+
+def test_an_old_grant_to_all_users_goes_once_the_check_is_off(cloud):
+    cloud.change(lambda s: s["policies"]["services/threads-oauth"].append(ALL_USERS))
+    cloud.change(lambda s: s["services"]["threads-oauth"]["metadata"].update(annotations={}))
+    assert cloud.run("functions", **SETTINGS).returncode == 0
+    assert ALL_USERS not in cloud.state["policies"]["services/threads-oauth"]
+
+
+def test_an_invoker_check_that_the_console_switched_off_counts_as_off(cloud):
+    off = {"run.googleapis.com/invoker-iam-disabled": "true"}
+    cloud.change(lambda s: s["services"]["threads-oauth"]["metadata"].update(annotations=off))
+    assert cloud.run("functions", **SETTINGS).returncode == 0
+    assert not [c for c in cloud.commands if c.startswith("run services update threads-oauth")]
+
+
+# Roles that somebody deleted
+
+
+def test_a_deleted_role_is_brought_back_while_google_allows_it(first, cloud):
+    cloud.change(lambda s: s["roles"]["threadsTokenList"].update(deleted=True))
+    assert cloud.run("setup", **SETTINGS).returncode == 0
+    assert not cloud.state["roles"]["threadsTokenList"]["deleted"]
+    cloud.change(lambda s: s["roles"]["threadsTokenList"].update(deleted=True))
+    cloud.change(lambda s: s.update(role_ids_taken=True))
+    done = cloud.run("setup", **SETTINGS)
+    assert done.returncode == 1
+    assert "keeps its id for 37" in done.stdout

@@ -1,22 +1,114 @@
 """What Google does not know yet is waited for: in each wording, aloud, and not for ever."""
 
+import pytest
+
 from tests.deploy.deployment import APP_SECRET, SETTINGS
 
+MAY_NOT_EXIST = (
+    "PERMISSION_DENIED: Permission 'iam.serviceAccounts.{}IamPolicy' denied on resource (or it may not exist)."
+)
+CONCURRENT = "ABORTED: There were concurrent policy changes. Please retry the whole read-modify-write."
+NO_ACCESS = "PERMISSION_DENIED: threads-build@x does not have storage.objects.get access to the object."
+NO_SOURCE = "INVALID_ARGUMENT: Invalid build request. could not resolve source: (or it may not exist)., forbidden"
+NO_ACT_AS = "PERMISSION_DENIED: Permission 'iam.serviceaccounts.actAs' denied on service account threads-oauth@x"
+NO_SECRET = "Permission denied on secret: projects/1/secrets/threads-app-secret/versions/latest for Revision"
+OFF = "PERMISSION_DENIED: x.googleapis.com has not been used in project 1 before or it is disabled. SERVICE_DISABLED"
 
-def test_a_service_account_that_iam_does_not_know_yet_is_tried_again(empty):
-    empty.change(lambda s: s["lag"].update({"threads-oauth@demo.iam.gserviceaccount.com": 2}))
-    assert empty.run("setup", THREADS_APP_SECRET=APP_SECRET).returncode == 0
-    assert empty.sleeps == ["sleep 5"] * 2
+
+def same_as(first, cloud, *kinds):
+    return {kind: cloud.state[kind] for kind in kinds} == {kind: first[0].state[kind] for kind in kinds}
 
 
-def test_the_retries_are_bounded_and_nothing_but_bindings_is_retried(empty):
+@pytest.mark.parametrize(
+    ("command", "message", "sleep"),
+    [
+        ("service-accounts [sg]et-iam-policy threads-build", "NOT_FOUND: Unknown service account", "sleep 5"),
+        ("service-accounts get-iam-policy threads-build", MAY_NOT_EXIST.format("get"), "sleep 5"),
+        ("service-accounts set-iam-policy threads-oauth", MAY_NOT_EXIST.format("set"), "sleep 5"),
+        ("projects set-iam-policy", "INVALID_ARGUMENT: Service account threads-oauth@x does not exist.", "sleep 5"),
+        ("projects set-iam-policy", "INVALID_ARGUMENT: Role projects/demo/roles/x does not exist in the", "sleep 5"),
+        ("secrets set-iam-policy", CONCURRENT, "sleep 2"),
+        ("secrets (list|create)", OFF, "sleep 10"),
+        ("artifacts repositories describe", OFF, "sleep 10"),
+    ],
+)
+def test_setup_waits_for_what_it_has_just_made(first, empty, command, message, sleep):
+    empty.change(lambda s: s.update(absent_accounts=403))
+    empty.refuse(command, message, times=2)
+    done = empty.run("setup", **SETTINGS, THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 0, done.stdout
+    assert empty.sleeps == [sleep] * 2
+    assert done.stdout.count("waiting  ") == 2
+    assert "(try 2 of " in done.stdout
+    assert same_as(first, empty, "accounts", "roles", "secrets", "apis", "repositories")
+
+
+@pytest.mark.parametrize(
+    ("command", "message", "sleep"),
+    [
+        ("run deploy threads-oauth", NO_ACCESS, "sleep 20"),
+        ("run deploy threads-refresh", NO_SOURCE, "sleep 20"),
+        ("run deploy threads-oauth", NO_ACT_AS, "sleep 20"),
+        ("run deploy threads-oauth", NO_SECRET, "sleep 20"),
+        ("policies create.*silence", "NOT_FOUND: Cannot find metric(s) that match", "sleep 30"),
+        ("run services update threads-oauth", CONCURRENT, "sleep 2"),
+    ],
+)
+def test_functions_waits_for_what_setup_has_just_given(first, set_up, command, message, sleep):
+    set_up.refuse(command, message, times=2)
+    done = set_up.run("functions", **SETTINGS)
+    assert done.returncode == 0, done.stdout
+    assert set_up.sleeps == [sleep] * 2
+    assert same_as(first, set_up, "services", "jobs", "metrics", "alerts")
+
+
+def test_an_api_that_has_not_heard_of_being_on_is_waited_for_wherever_it_is_asked_next(first, empty):
+    late = ("secretmanager", "cloudscheduler", "artifactregistry", "run", "logging", "monitoring")
+    empty.change(lambda s: s.update(api_lag=dict.fromkeys(late, 2)))
+    done = empty.run(**SETTINGS, THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 0, done.stdout
+    assert empty.sleeps == ["sleep 10"] * 12
+    assert same_as(first, empty, "policies", "services", "jobs", "secrets", "alerts")
+
+
+def test_a_build_refused_for_want_of_a_new_right_does_not_stop_the_other(set_up):
+    set_up.change(lambda s: s.update(source_lag=3))
+    assert set_up.run("functions", **SETTINGS).returncode == 0
+    assert set(set_up.state["services"]) == {"threads-oauth", "threads-refresh"}
+    assert set_up.sleeps == ["sleep 20"] * 3
+
+
+def test_waiting_ends_and_says_what_to_do(empty):
     empty.change(lambda s: s["lag"].update({"threads-oauth@demo.iam.gserviceaccount.com": 999}))
-    assert empty.run("setup", THREADS_APP_SECRET=APP_SECRET).returncode == 1
-    assert 5 <= len(empty.sleeps) <= 40
+    done = empty.run("setup", THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 1
+    assert 20 <= len(empty.sleeps) <= 40
+    assert "IAM needs some minutes" in done.stdout
     assert len([c for c in empty.writes if "service-accounts create threads-oauth" in c]) == 1
 
 
-def test_a_metric_that_monitoring_does_not_know_yet_is_waited_for(set_up):
-    set_up.refuse("policies create.*silence", "NOT_FOUND: Cannot find metric(s) that match", times=3)
-    assert set_up.run("functions", **SETTINGS).returncode == 0
-    assert set_up.sleeps == ["sleep 30"] * 3
+def test_nobody_waits_for_a_right_that_the_caller_lacks(cloud):
+    cloud.refuse("iam service-accounts get-iam-policy", MAY_NOT_EXIST.format("get"), times=99)
+    done = cloud.run("setup")
+    assert done.returncode == 1
+    assert cloud.sleeps == []
+    assert "owner@example.com may not do" in done.stdout
+
+
+def test_an_api_that_is_off_is_not_waited_for_where_nothing_turns_it_on(set_up):
+    set_up.change(lambda s: s["apis"].remove("logging.googleapis.com"))
+    done = set_up.run("functions", **SETTINGS)
+    assert done.returncode == 1
+    assert set_up.sleeps == []
+    assert "./deploy.sh setup turns it on" in done.stdout
+
+
+def test_where_resource_manager_is_off_setup_turns_it_on_and_nothing_else_does(first, empty):
+    empty.change(lambda s: s.update(resource_manager_off=True, api_lag={"cloudresourcemanager": 2}))
+    done = empty.run("functions", **SETTINGS)
+    assert "./deploy.sh setup turns it on" in done.stdout
+    assert empty.writes == []
+    assert empty.run("--dry-run", **SETTINGS).returncode == 0
+    empty.change(lambda s: s.update(api_lag={"cloudresourcemanager": 2}))
+    assert empty.run("setup", **SETTINGS, THREADS_APP_SECRET=APP_SECRET).returncode == 0
+    assert same_as(first, empty, "accounts", "secrets")

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from resources import (
+from tests.deploy.gcloud_stub.resources import (
     Refused,
     access_version,
     add_version,

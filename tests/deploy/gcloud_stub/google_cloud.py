@@ -1,21 +1,20 @@
-"""A stand-in for gcloud with just enough state, in $STUB/state.json, for deploy.sh to be run against.
+"""A stand-in for gcloud with just enough state, in FOLDER/state.json, for deploy.sh to be run against.
 
-Each call is a line of $STUB/calls.jsonl: its arguments and whether something came on standard input. `refusals` in the
+Each call is a line of FOLDER/calls.jsonl: its arguments and whether something came on standard input. `refusals` in the
 state are errors to return: {"match": pattern of the command, "message": what Google says, "times": how often}. Where
 Google has several answers the state holds a switch, named as in the fake that the deployment was developed against.
 """
 
-import fcntl
 import json
-import os
 import re
-import sys
+import socketserver
+import threading
+from pathlib import Path
 
-import output
-from commands import COMMANDS
-from resources import Refused
+from tests.deploy.gcloud_stub import output
+from tests.deploy.gcloud_stub.commands import COMMANDS
+from tests.deploy.gcloud_stub.resources import Refused
 
-STUB = os.environ["STUB"]
 GATED = {
     "secrets": "secretmanager",
     "run": "run",
@@ -25,36 +24,57 @@ GATED = {
     "monitoring": "monitoring",
     "projects": "cloudresourcemanager",
 }
+LOCK = threading.Lock()  # both builds call at once
 
 
-def main(argv):
+class Handler(socketserver.StreamRequestHandler):
+    def word(self):
+        word = b""
+        while (byte := self.rfile.read(1)) not in (b"", b"\0"):
+            word += byte
+        return word.decode()
+
+    def handle(self):
+        folder, given, count = Path(self.word()), self.word(), int(self.word())
+        argv = [self.word() for _ in range(count)]
+        with LOCK:
+            answer = call(folder, argv, given)
+        self.wfile.write("".join(f"{part}\0" for part in answer).encode())
+
+
+def serve():
+    """Return the port at which the script `gcloud` beside this file finds the stand-in."""
+    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server.server_address[1]
+
+
+def call(folder, argv, given):
+    """Return (exit status, standard output, standard error) of one call."""
     words = [a for a in argv if not a.startswith("--")]
     flags = dict(a[2:].split("=", 1) if "=" in a else (a[2:], True) for a in argv if a.startswith("--"))
-    payload = sys.stdin.read() if flags.get("data-file") == "-" else ""
-    with open(f"{STUB}/lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # both builds call at once
-        answer = call(argv, words, flags, payload)
-    if flags.get("format") == "yaml":
-        print(output.policy_yaml(answer))
-    elif str(flags.get("format", "none")) != "none":
-        print(*output.lines(answer, flags), sep="\n", end="\n" if answer not in (None, []) else "")
-    elif words[:2] == ["run", "deploy"]:
-        print("Building and deploying...", "Done.", sep="\n", file=sys.stderr)
-
-
-def call(argv, words, flags, payload):
-    with open(f"{STUB}/state.json") as file:
-        state = json.load(file)
-    with open(f"{STUB}/calls.jsonl", "a") as calls:
-        calls.write(json.dumps({"argv": argv, "stdin": bool(payload)}) + "\n")
+    state = json.loads((folder / "state.json").read_text())
+    with (folder / "calls.jsonl").open("a") as calls:
+        calls.write(json.dumps({"argv": argv, "stdin": bool(given)}) + "\n")
     try:
         refuse(state, " ".join(argv))
-        return dispatch(state, words, flags, payload)
+        answer = dispatch(state, words, flags, given)
     except Refused as error:
-        sys.exit(f"ERROR: (gcloud.{'.'.join(words[:3])}) {error}")
+        return 1, "", f"ERROR: (gcloud.{'.'.join(words[:3])}) {error}\n"
     finally:
-        with open(f"{STUB}/state.json", "w") as file:
-            json.dump(state, file)
+        (folder / "state.json").write_text(json.dumps(state))
+    return 0, printed(answer, flags), "Building and deploying...\nDone.\n" if words[:2] == ["run", "deploy"] else ""
+
+
+def printed(answer, flags):
+    if isinstance(answer, str):
+        return answer
+    if flags.get("format") == "yaml":
+        return output.policy_yaml(answer) + "\n"
+    if str(flags.get("format", "none")) == "none" or answer in (None, []):
+        return ""
+    return "\n".join(output.lines(answer, flags)) + "\n"
 
 
 def refuse(state, command):

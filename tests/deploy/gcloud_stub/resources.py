@@ -5,7 +5,7 @@
 import re
 from pathlib import Path
 
-import output
+from tests.deploy.gcloud_stub import output
 
 MAY_NOT_EXIST = "PERMISSION_DENIED: Permission '{}' denied on resource (or it may not exist)."
 
@@ -193,7 +193,7 @@ def list_versions(state, _flags, _payload, name):
 
 def access_version(state, flags, _payload, _latest):
     version = found(state["secrets"], flags["secret"], "Secret")["versions"][-1]
-    print(version["payload"], end="")
+    return version["payload"]
 
 
 def enable_version(state, flags, _payload, number):
