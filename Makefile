@@ -2,6 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NODE_CLIENT := tests/clients/node_modules/.package-lock.json
+THREADS_CLIENTS := .venv/clients.stamp
 BENCHES := $(addprefix bench-,cold warm calls accounts memory)
 # The tests wait more than they compute, so there are twice as many processes as cores.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
@@ -15,7 +16,7 @@ help:  ## List these commands.
 run: .venv/run.stamp  ## Run a local Threads, a local Secret Manager and both functions, until Ctrl-C.
 	@exec $(BIN)/python -m sandbox
 
-test: lint $(NODE_CLIENT)  ## Check everything: lint, types, all tests, coverage; about five minutes on two cores.
+test: lint $(NODE_CLIENT) $(THREADS_CLIENTS)  ## Check everything: lint, types, all tests, coverage; about five minutes on two cores.
 	@echo "Tests: all of them, in $(PROCESSES) processes, with coverage. About four minutes on two cores."
 	@$(BIN)/python -m pytest -n $(PROCESSES) --cov --cov-report=
 	@$(BIN)/coverage report
@@ -40,7 +41,7 @@ $(BENCHES): bench-%: .venv/bench.stamp
 	@$(BIN)/python -m bench $*
 
 lock: .venv/dev.stamp  ## Pin the packages of requirements/*.in, with hashes. A package that is pinned keeps its version.
-	@for name in runtime dev bench fuzz; do \
+	@for name in runtime dev bench fuzz clients; do \
 		out=requirements/$$name.txt; [ $$name = runtime ] && out=requirements.txt; echo "$$out"; \
 		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 			--no-header requirements/$$name.in -o $$out || exit 1; \
@@ -80,4 +81,11 @@ $(NODE_CLIENT): tests/clients/package-lock.json
 	@echo "Adding Google's Node client for its tests (once, a few seconds)…"
 	@if ! command -v npm >/dev/null; then echo "npm is missing: the tests with Google's Node client are skipped."; \
 	elif ! npm ci --silent --prefix tests/clients; then echo "npm could not install Google's Node client."; \
+	else touch $@; fi
+
+# In an environment of their own: they pin what they need. Their tests are skipped where it is missing.
+$(THREADS_CLIENTS): requirements/clients.txt .venv/dev.stamp
+	@echo "Adding clients of Threads for their tests (once, about ten seconds)…"
+	@if ! $(PYTHON) -m venv .venv/clients || ! .venv/clients/bin/python -m sandbox.environment requirements/clients.txt; then \
+		rm -rf .venv/clients; echo "The clients of Threads could not be installed: their tests are skipped."; \
 	else touch $@; fi

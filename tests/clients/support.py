@@ -17,6 +17,12 @@ def need(program: str, installed: Path | None = None) -> None:
         _miss(program, f"{installed.name} is missing: `make test` installs it")
 
 
+def need_environment(python: Path) -> None:
+    """Skip the test where the environment of the clients of Threads is missing; fail it where REQUIRE_CLIENTS is 1."""
+    if not python.exists():
+        _miss("clients", f"{python.parent.parent} is missing: `make test` installs it")
+
+
 def _miss(program: str, what: str) -> None:
     if os.environ.get(f"REQUIRE_{program.upper()}") == "1":
         pytest.fail(what)
