@@ -18,7 +18,7 @@ run: .venv/run.stamp  ## Run a local Threads, a local Secret Manager and both fu
 
 test: lint $(NODE_CLIENT) $(THREADS_CLIENTS)  ## Check everything: lint, types, all tests, coverage; about five minutes on two cores.
 	@echo "Tests: all of them, in $(PROCESSES) processes, with coverage. About four minutes on two cores."
-	@$(BIN)/python -m pytest -n $(PROCESSES) --cov --cov-report=
+	@$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -p tests.support.progress --cov --cov-report=
 	@$(BIN)/coverage report
 
 lint: .venv/dev.stamp  ## Check style and types; half a minute the first time.
