@@ -22,7 +22,7 @@ hypothesis.settings.load_profile("repeatable")
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Turn the constants of time, so that nobody waits: pauses before another try, and Google's quota."""
+    """Shorten the pauses before another attempt, and raise Google's quota, so that no test waits."""
     monkeypatch.setattr("token_keeper.threads.BACKOFF", 0.001)
     monkeypatch.setattr("token_keeper.renewal.SETTLING", 0.3)
     monkeypatch.setattr("token_keeper.sign_in.PATIENCE", 3.0)
@@ -31,7 +31,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The one clock. The functions have no setting for it, so it takes the place of theirs."""
+    """The clock of both functions and both local servers. The functions have no setting for it."""
     clock = Clock()
     monkeypatch.setattr(keeper_clock, "now", clock.now)
     return clock

@@ -1,4 +1,4 @@
-"""More than a year with one run a day: what a person who signed in once may rely on."""
+"""More than a year with one run a day, for a person who signed in once."""
 
 from __future__ import annotations
 
@@ -12,24 +12,17 @@ from flask.testing import FlaskClient
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from token_keeper import store as store_module
 
 DAYS, DAY = 400, timedelta(days=1)
 
 
-@pytest.fixture(autouse=True)
-def larger_quota(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A year's calls in a few seconds would meet the quota of a minute."""
-    monkeypatch.setattr(store_module, "QUOTA_PER_MINUTE", 600_000)
-
-
 def alerts(captured: pytest.CaptureFixture[str]) -> list[tuple[str, dict[str, Any]]]:
-    """Give who the ERRORs since the last look are about, and the lines themselves."""
+    """Return the ERROR lines since the last call of this function, each with its username."""
     logged = [json.loads(line) for line in captured.readouterr().out.splitlines()]
     return [(line["username"], line) for line in logged if line["severity"] == "ERROR"]
 
 
-def test_a_public_profiles_token_works_every_day_and_a_private_ones_owner_is_called_in_time(
+def test_a_public_profiles_token_works_every_day_and_a_private_ones_owner_is_alerted_in_time(
     refresh: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,
@@ -56,7 +49,7 @@ def test_a_public_profiles_token_works_every_day_and_a_private_ones_owner_is_cal
         assert reply.status_code == (200 if first_end is None else 500), day
         clock.forward(DAY + timedelta(seconds=1))
 
-    # The consent was given on day 0 and lasts 90 days; by day 76 less than 14 of them are left.
+    # The grant was given on day 0 and lasts 90 days. From day 76 on, less than 14 of them are left.
     assert (first_alert, first_end) == (76, 90)
     assert list(manager.states("threads-token-alice").values()).count("ENABLED") == 2
     assert manager.states("threads-token-alice")[DAYS] == "ENABLED"

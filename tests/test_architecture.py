@@ -1,4 +1,4 @@
-"""The layout, read from the imports: who uses what, who knows whom, and what is loaded when."""
+"""The layout, read from the imports: who uses what, who imports whom, and what is loaded when."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def is_for_types(node: ast.AST) -> bool:
 
 
 def imports(node: ast.AST) -> set[str]:
-    """Give what is imported anywhere below, also inside functions, but not what is for the type checker only."""
+    """Return what is imported anywhere, also inside functions, but not what only the type checker imports."""
     found: set[str] = set()
     for child in ast.iter_child_nodes(node):
         if is_for_types(child):
@@ -130,7 +130,7 @@ def test_nothing_is_caught_that_nobody_expected() -> None:
 
 
 def test_an_exception_that_may_hold_a_secret_is_never_chained() -> None:
-    """What `requests` and Google's client raise quotes the URL or the request: it is replaced `from None`."""
+    """The errors of `requests` and of Google's client quote the URL or the request, so each is replaced `from None`."""
     for name in ("token_keeper.threads", "token_keeper.store", "token_keeper.signing", "token_keeper.signed_request"):
         for handler in handlers(SOURCES[name]):
             for node in ast.walk(handler):
@@ -257,7 +257,7 @@ print(credentials.token, type(credentials).__module__, loaded)
 
 @pytest.fixture
 def key_file(tmp_path: Path) -> str:
-    """The key of a service account, with which some try the functions on their own machine."""
+    """The key of a service account, which a person may use to try the functions on their own machine."""
     form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     key = rsa.generate_private_key(65537, 2048).private_bytes(*form).decode()
     uri = "http://127.0.0.1:9/token"

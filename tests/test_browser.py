@@ -1,4 +1,4 @@
-"""The real thing in a real browser: `python -m sandbox` as a person at a terminal starts it, and Chromium before it."""
+"""`python -m sandbox`, as a person starts it in a terminal, used with Chromium."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def browser() -> Iterator[Browser]:
 
 @contextmanager
 def page_of(browser: Browser, *, javascript: bool = True) -> Iterator[Page]:
-    """Open a page that must neither complain nor ask anybody but this machine."""
+    """Open a page that must log no error and must call no other machine."""
     context = browser.new_context(java_script_enabled=javascript)
     context.set_default_timeout(10_000)
     page = context.new_page()
@@ -78,7 +78,9 @@ def test_a_person_signs_in_and_the_newest_version_is_the_access_token(
         assert version
         page.reload()
         assert "Token kept" in page.inner_text("h1")
-        expect(page.locator("main")).to_have_css("max-width", "736px")  # the policy lets the style in
+        expect(page.locator("main")).to_have_css(
+            "max-width", "736px"
+        )  # the content security policy allows the style sheet
     token = sandbox.accounts("token", person)
     assert re.fullmatch(r"TH[\w.-]+", token)
     assert f"version {version[1]}" in sandbox.accounts()

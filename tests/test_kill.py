@@ -1,7 +1,7 @@
-"""Kills a function's process with SIGKILL at each of its remote calls, before and after the call's effect.
+"""Kill a function's process with SIGKILL at each of its remote calls, before and after the call's effect.
 
-The functions run as in the cloud: gunicorn, one worker, which is what dies; the master starts the next one. Then a
-normal run (or the person's second try) must find everything, or make it, whole again.
+The functions run as in the cloud: under gunicorn with one worker, which is killed, and which its master replaces.
+Afterwards a normal run, or the person's second attempt, must find or restore a whole account.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET
 
 DAY = timedelta(days=1)
 NUMBERS = itertools.count(1)
-# The heavy modules are loaded before gunicorn forks, so that a new worker is there at once.
+# Loads the large modules before gunicorn forks, so that a new worker starts at once.
 LAUNCH = "import token_keeper.store, token_keeper.threads; from sandbox.functions import main; main()"
 
-# In the order in which a run and a sign-in make them.
+# In the order in which a run and a sign-in make these calls.
 REFRESH_CALLS = (
     "ListSecrets",
     "ListSecretVersions",
@@ -72,7 +72,7 @@ class Keeper:
     urls: dict[str, str]
 
     def kill(self, target: str) -> None:
-        """Kill the worker, and return when it is gone."""
+        """Kill the worker and wait until it is gone."""
         pid = self.worker(target)
         os.kill(pid, signal.SIGKILL)
         _until(lambda: not _runs(pid))
@@ -84,9 +84,9 @@ class Keeper:
         return int(children.read_text().split()[0])
 
     def kill_at(self, target: str, call: str, when: str) -> None:
-        """Let the worker die before or after the effect of its next call of this name."""
+        """Kill the worker before or after the effect of its next call of this name."""
         if call in THREADS_CALLS:
-            # Not answered at all, or only long after it took effect: time enough.
+            # The call is never answered, or only long after its effect. Meanwhile the worker is killed.
             self.threads.control.fail(call, "hang" if when == "before" else "delay", seconds=3600)
             return
         name, _, again = call.partition(" ")
@@ -101,7 +101,10 @@ class Keeper:
         self.manager.on_call = hook
 
     def request(self, target: str, call: str | None, method: str, url: str, **what: Any) -> requests.Response | None:
-        """Make a request; None where the worker died. Where `call` is one of Threads, it dies once that has arrived."""
+        """Make a request and return the reply, or None if the worker died.
+
+        If `call` is a call of Threads, the worker is killed when it arrives there.
+        """
         killer = threading.Thread(target=self._kill_on_arrival, args=(target, call, len(self.threads.control.calls)))
         killer.start()
         try:
@@ -114,7 +117,7 @@ class Keeper:
     def _kill_on_arrival(self, target: str, call: str | None, seen: int) -> None:
         if call in THREADS_CALLS:
             _until(lambda: call in (name for name, _ in self.threads.control.calls[seen:]))
-            time.sleep(0.02)  # for the effect, where there is one
+            time.sleep(0.02)  # until the call has had its effect
             self.kill(target)
 
     def post(self, call: str | None = None) -> requests.Response | None:
@@ -206,7 +209,7 @@ def account(keeper: Keeper) -> Iterator[str]:
 
 
 def is_whole(keeper: Keeper, username: str) -> bool:
-    """Tell whether the newest version is alive, long-lived, the person's own and described, and one of two at most."""
+    """Return whether the newest version is alive, long-lived, the person's own, described, and one of at most two."""
     secret = f"threads-token-{username}"
     payloads = keeper.manager.payloads(secret)
     newest = keeper.manager.newest(secret)
@@ -243,7 +246,7 @@ def test_a_refresh_killed_anywhere_loses_nothing(keeper: Keeper, account: str, c
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("call", REFRESH_CALLS)
-def test_where_threads_kills_the_old_token_only_the_moment_before_the_new_one_is_stored_can_be_lost(
+def test_a_kill_loses_a_token_only_between_the_end_of_the_old_one_and_the_storing_of_the_new_one(
     keeper: Keeper, account: str, call: str, when: str
 ) -> None:
     keeper.threads.control.turn({"old_token_dies": True})
@@ -286,7 +289,7 @@ def tokens(keeper: Keeper, username: str) -> list[str]:
 
 
 def prepare_three_versions(keeper: Keeper, username: str) -> None:
-    """Sign in and refresh once; so a second refresh, due now, has something to destroy."""
+    """Store and refresh a token so that the next refresh, which is due, has a version to destroy."""
     assert keeper.sign_in(username).status_code == 303  # type: ignore[union-attr]
     keeper.clock.forward(DAY)
     assert outcome(keeper.post()) == "refreshed"

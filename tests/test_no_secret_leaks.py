@@ -1,6 +1,6 @@
-"""Every failing path of both functions, with a sentinel for every secret: none may leave, by any way out.
+"""Every failing path of both functions, with a sentinel for every secret: no sentinel may leave.
 
-Ways out: reply bodies and headers, standard output and error, every log record at DEBUG with its traceback.
+The tests search reply bodies and headers, standard output and error, and every log record with its traceback.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SPOILT = [name for name in MANNERS if name not in ("delay", "drip", "another_per
 
 @dataclass
 class Witness:
-    """Collects whatever leaves, and says what of it is secret."""
+    """Collects what leaves the functions, and finds the secrets in it."""
 
     heard: io.StringIO = field(default_factory=io.StringIO)
     secrets: set[str] = field(default_factory=lambda: {MARK, quote(MARK)})
@@ -69,7 +69,7 @@ class Witness:
 
 
 class OursOnly(logging.Filter):
-    """The local servers log in the same process; what they log is not the functions'."""
+    """Drops the log lines of the local servers, which log in the same process."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not record.name.startswith("werkzeug")
@@ -77,7 +77,7 @@ class OursOnly(logging.Filter):
 
 @contextmanager
 def everything_logged(witness: Witness) -> Iterator[None]:
-    """Listen at the root logger at DEBUG, as an operator who debugs would have it."""
+    """Collect every log record at DEBUG, as an operator sees them who debugs."""
     handler = logging.StreamHandler(witness.heard)
     handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
     handler.addFilter(OursOnly())
@@ -104,14 +104,14 @@ def threads(clock: Clock) -> Iterator[LocalThreads]:
 
 @pytest.fixture
 def witness(settings: None, threads: LocalThreads, monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    """A world in which every secret, and Meta's every word, is a sentinel, and nobody waits for long."""
+    """A deployment in which every secret and every word of Meta's is a sentinel."""
     monkeypatch.setattr(keeper_threads, "BACKOFF", 0.001)
     monkeypatch.setattr(keeper_threads, "READ_TIMEOUT", 0.2)
     monkeypatch.setattr(keeper_threads, "ATTEMPTS", 2)
     monkeypatch.setenv("THREADS_APP_SECRET", SECRET)
     witness = Witness()
-    witness.secrets |= {refusal.message for refusal in REFUSALS.values()}  # Meta's text, which may quote a request
-    witness.secrets |= {"This fault was asked for", "is denied on"}  # Google's text likewise
+    witness.secrets |= {refusal.message for refusal in REFUSALS.values()}  # Meta's texts may quote a request
+    witness.secrets |= {"This fault was asked for", "is denied on"}  # Google's texts may too
     with everything_logged(witness):
         yield witness
 
@@ -127,7 +127,7 @@ def try_to_sign_in(witness: Witness, oauth: FlaskClient, threads: LocalThreads, 
 
 
 @pytest.mark.parametrize("call", ["exchange_code", "exchange_token", "me", "debug"])
-def test_no_fault_of_threads_makes_a_sign_in_tell_a_secret(
+def test_no_fault_of_threads_makes_a_sign_in_show_a_secret(
     witness: Witness, oauth: FlaskClient, threads: LocalThreads, capsys: pytest.CaptureFixture[str], call: str
 ) -> None:
     names = [*REFUSALS, *SPOILT] if call != "debug" else SPOILT
@@ -140,7 +140,7 @@ def test_no_fault_of_threads_makes_a_sign_in_tell_a_secret(
 
 
 @pytest.mark.parametrize("call", ["refresh", "me", "debug"])
-def test_no_fault_of_threads_makes_a_refresh_tell_a_secret(
+def test_no_fault_of_threads_makes_a_refresh_show_a_secret(
     witness: Witness,
     refresh: FlaskClient,
     threads: LocalThreads,
@@ -165,7 +165,7 @@ def test_no_fault_of_threads_makes_a_refresh_tell_a_secret(
 
 @pytest.mark.parametrize("code", [StatusCode.PERMISSION_DENIED, StatusCode.ABORTED, StatusCode.UNAVAILABLE])
 @pytest.mark.parametrize("method", ["GetSecret", "UpdateSecret", "AddSecretVersion"])
-def test_no_fault_of_secret_manager_makes_a_sign_in_tell_a_secret(
+def test_no_fault_of_secret_manager_makes_a_sign_in_show_a_secret(
     witness: Witness,
     oauth: FlaskClient,
     threads: LocalThreads,
@@ -193,7 +193,7 @@ def test_no_fault_of_secret_manager_makes_a_sign_in_tell_a_secret(
         "DestroySecretVersion",
     ],
 )
-def test_no_fault_of_secret_manager_makes_a_refresh_tell_a_secret(
+def test_no_fault_of_secret_manager_makes_a_refresh_show_a_secret(
     witness: Witness,
     refresh: FlaskClient,
     threads: LocalThreads,
@@ -213,7 +213,7 @@ def test_no_fault_of_secret_manager_makes_a_refresh_tell_a_secret(
     assert witness.leaks == []
 
 
-def test_no_request_that_is_refused_tells_a_secret(
+def test_no_refused_request_shows_a_secret(
     witness: Witness, oauth: FlaskClient, threads: LocalThreads, capsys: pytest.CaptureFixture[str]
 ) -> None:
     login = oauth.get("/login", base_url=PUBLIC_URL)
@@ -261,7 +261,7 @@ def test_no_setting_is_shown(
 def test_an_app_secret_in_the_place_of_the_app_id_gets_into_no_url(
     witness: Witness, oauth: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The two stand beside each other in Meta's dashboard; the id is a number and goes into the sign-in's address."""
+    """The two are next to each other in Meta's dashboard, and the id becomes part of the sign-in's URL."""
     app_secret = "0123456789abcdef" * 2
     witness.secrets.add(app_secret)
     monkeypatch.setenv("THREADS_APP_ID", app_secret)
@@ -273,7 +273,7 @@ def test_an_app_secret_in_the_place_of_the_app_id_gets_into_no_url(
     assert witness.leaks == []
 
 
-def test_a_threads_that_cannot_be_reached_tells_no_secret(
+def test_an_unreachable_threads_shows_no_secret(
     witness: Witness,
     oauth: FlaskClient,
     refresh: FlaskClient,
@@ -306,7 +306,7 @@ HOSTILE: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_an_answer_that_is_no_answer_tells_no_secret(
+def test_an_answer_that_is_not_http_shows_no_secret(
     witness: Witness,
     oauth: FlaskClient,
     refresh: FlaskClient,
@@ -343,7 +343,7 @@ def test_an_answer_that_is_no_answer_tells_no_secret(
 # Tracebacks
 
 
-def test_no_traceback_of_a_failing_call_tells_a_secret(
+def test_no_traceback_of_a_failing_call_shows_a_secret(
     witness: Witness, threads: LocalThreads, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client = keeper_threads.ThreadsClient(threads.url)

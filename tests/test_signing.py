@@ -1,4 +1,4 @@
-"""Everything the keeper signs for itself, mutated every way: `state`, receipts, deletion codes."""
+"""What the keeper signs for itself, changed in every way: `state`, receipts, deletion codes."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def accepted(read: Read, *args: Any) -> bool:
     return True
 
 
-def test_what_was_signed_is_read_back() -> None:
+def test_a_signed_value_is_read_back() -> None:
     read_state(STATE_TEXT)
     assert read_receipt(RECEIPT_TEXT) == RECEIPT
     assert read_code(CODE_TEXT) == (NOW, True)
@@ -82,7 +82,7 @@ def test_no_character_can_be_changed(text: str, read: Read) -> None:
 
 
 @each
-def test_nothing_can_be_cut_off_added_or_moved(text: str, read: Read) -> None:
+def test_no_part_can_be_removed_added_or_moved(text: str, read: Read) -> None:
     changed = {text[:at] for at in range(len(text))} | {text[at:] for at in range(1, len(text))}
     changed |= {text + char for char in ALPHABET} | {char + text for char in ALPHABET}
     changed |= {text[:at] + "A" + text[at:] for at in range(len(text))}
@@ -104,7 +104,7 @@ def test_another_key_is_refused(text: str, read: Read) -> None:
     assert not accepted(read, text, NOW, other)
 
 
-def test_nothing_that_is_signed_for_one_purpose_passes_for_another() -> None:
+def test_a_value_signed_for_one_purpose_is_refused_for_every_other() -> None:
     passed = [
         (name, other)
         for name, (text, _) in SIGNED.items()
@@ -116,7 +116,7 @@ def test_nothing_that_is_signed_for_one_purpose_passes_for_another() -> None:
 
 @pytest.mark.parametrize("salt", ["itsdangerous", "state", "", "token-keeper.other"])
 @pytest.mark.parametrize("kind", [URLSafeSerializer, URLSafeTimedSerializer])
-def test_what_the_app_secret_signs_elsewhere_is_no_state(salt: str, kind: type[URLSafeSerializer]) -> None:
+def test_a_signature_made_elsewhere_with_the_app_secret_is_no_state(salt: str, kind: type[URLSafeSerializer]) -> None:
     text = str(kind(KEY.reveal(), salt=salt).dumps([int(NOW.timestamp()), {"nonce": "x"}]))
     assert not accepted(read_state, text)
 
@@ -131,12 +131,12 @@ def test_it_is_too_old_a_second_after_its_age_and_not_of_the_future(text: str, r
     assert accepted(read, text, NOW + age)
     assert not accepted(read, text, NOW + age + second)
     assert not accepted(read, text, NOW + timedelta(days=36500))
-    assert accepted(read, text, NOW - timedelta(seconds=60))  # two instances' clocks may differ
+    assert accepted(read, text, NOW - timedelta(seconds=60))  # the clocks of two instances may differ
     assert not accepted(read, text, NOW - timedelta(seconds=61))
     assert not accepted(read, text, NOW - timedelta(days=365))
 
 
-def test_a_code_whose_signature_was_made_for_nothing_in_particular_is_refused() -> None:
+def test_a_code_signed_without_a_purpose_is_refused() -> None:
     payload = struct.pack(">I?", int(NOW.timestamp()), True)
     mac = hmac.digest(KEY.reveal().encode(), payload, "sha256")[:15]
     assert not accepted(read_code, base64.b32encode(payload + mac).decode())
@@ -173,7 +173,7 @@ def test_a_state_is_never_the_same_twice_and_holds_128_bits() -> None:
         (STATE_TEXT, "é"),
     ],
 )
-def test_a_state_must_be_the_cookies_own(returned: str, cookie: str) -> None:
+def test_a_state_must_equal_its_cookie(returned: str, cookie: str) -> None:
     with pytest.raises(BadRequest):
         sign_in.check_state(SETTINGS, returned, cookie, NOW)
 

@@ -1,4 +1,4 @@
-"""The promise under fire for some seconds, with fixed seeds; `make soak` does it for minutes. And the longest outages.
+"""A short soak with fixed seeds, and the longest outages. `make soak` runs it for minutes.
 
 A seed that once found something stays here.
 """
@@ -45,7 +45,7 @@ def counts(printed: str) -> list[str]:
     return [line for line in printed.splitlines() if not line.startswith(("seed", "took"))]
 
 
-# Outages, by simulated time: what waits, moves the clock
+# Outages in simulated time, which every wait moves on
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def kept(threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient) -> str:
-    """Alice's token, refreshed just now, before an outage begins."""
+    """A keeper whose token of alice was refreshed just before an outage begins."""
     for name in ("bob", "dotted-name"):
         manager.set_labels(f"threads-token-{name}", {})
     manager.add(ALICE, threads.tokens.issue_long_lived("alice", age=3 * DAY))

@@ -66,7 +66,6 @@ def test_what_is_installed_is_what_is_pinned(lock: str) -> None:
 
 
 def test_every_package_that_the_deployed_code_imports_is_asked_for_by_name() -> None:
-    """Import names, as the source writes them, to the packages that bring them."""
     code = "".join(path.read_text() for path in [ROOT / "main.py", *(ROOT / "token_keeper").glob("*.py")])
     modules = set(re.findall(r"^(?:from|import) ([a-z0-9_.]+)", code, re.MULTILINE))
     brought = metadata.packages_distributions()

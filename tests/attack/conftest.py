@@ -30,7 +30,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
 
 @pytest.fixture
 def target(served: Target) -> Iterator[Target]:
-    """The served function; whatever a test did to it, it answers afterwards and has logged no traceback."""
+    """The served function. After each test it must still answer, and must have logged no traceback."""
     before = served.log.stat().st_size
     yield served
     assert served.ask("/").status == 200
@@ -40,7 +40,7 @@ def target(served: Target) -> Iterator[Target]:
 
 @pytest.fixture
 def nothing_changes(target: Target) -> Iterator[Target]:
-    """As `target`; and not one write reaches Secret Manager, nor does a code reach Threads."""
+    """The served function. The test must cause no write in Secret Manager and send no code to Threads."""
     before = target.writes(), target.spent_codes()
     yield target
     assert (target.writes(), target.spent_codes()) == before

@@ -28,7 +28,7 @@ from token_keeper.account import secret_id_for
 COOKIE = "__Host-threads-state"
 WRITES = {"CreateSecret", "AddSecretVersion", "UpdateSecret", "DestroySecretVersion", "DeleteSecret"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-# Google's quota is turned up, as elsewhere in these tests, so that nobody waits for it.
+# Google's quota is raised, as in the other tests, so that no test waits for it.
 SERVE = (
     "from token_keeper import store; store.QUOTA_PER_MINUTE = 600_000\n"
     "from functions_framework._cli import _cli; _cli()"
@@ -37,7 +37,7 @@ SERVE = (
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer as it came over the wire. `headers` keeps the order, and what is there twice."""
+    """A reply as it was received. `headers` keeps the order and the repetitions."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -52,7 +52,7 @@ class Reply:
 
 
 class Target:
-    """The public function in a process of its own, and both sandboxes that it stands on."""
+    """The public function in its own process, and both local servers that it uses."""
 
     def __init__(self, threads: LocalThreads, manager: SecretManager, log: Path) -> None:
         self.threads, self.manager, self.log = threads, manager, log
@@ -68,7 +68,7 @@ class Target:
             "THREADS_AUTHORIZE_URL": f"{threads.url}/oauth/authorize",
             "THREADS_API_URL": threads.url,
             "THREADS": "32",
-            "FORWARDED_ALLOW_IPS": "192.0.2.1",  # in the cloud too, who connects is not the loopback address
+            "FORWARDED_ALLOW_IPS": "192.0.2.1",  # in the cloud too, the peer is not the loopback address
         }
         options = ["--target=oauth", f"--source={MAIN}", "--host=127.0.0.1", f"--port={self.port}"]
         command = [sys.executable, "-c", SERVE, *options]
@@ -106,7 +106,7 @@ class Target:
         return self.ask(path, "POST", urlencode(form), **FORM)
 
     def raw(self, request: bytes, patience: float = 1.0) -> bytes:
-        """Send bytes and nothing after them; give what comes until silence or the end."""
+        """Send these bytes and no more, and return what is received until silence or the end."""
         with closing(self.connect(patience)) as connection, suppress(OSError):
             answer = bytearray()
             connection.sendall(request)
@@ -116,7 +116,7 @@ class Target:
         return bytes(answer)
 
     def allow(self, username: str) -> str:
-        """Let a new person of this name sign in; give the name of their secret."""
+        """Add a person and their account, and return the id of the account's secret."""
         self.threads.people.add(username)
         secret_id = secret_id_for(username)
         assert secret_id
@@ -124,7 +124,7 @@ class Target:
         return secret_id
 
     def begin(self, person: str) -> tuple[str, str]:
-        """Start a sign-in and consent; give the callback's address and the browser's cookie."""
+        """Start a sign-in and consent, and return the callback's path and query, and the browser's cookie."""
         login = self.ask("/login")
         return consent(self.threads, login["Location"], person), login.cookie
 
@@ -139,7 +139,7 @@ class Target:
         return sum(call == "exchange_code" for call, _ in self.threads.control.calls)
 
     def memory(self) -> int:
-        """Give the resident memory of the function's processes, in KiB."""
+        """Return the resident memory of the function's processes, in KiB."""
         found = 0
         for entry in Path("/proc").iterdir():
             with suppress(OSError):

@@ -6,7 +6,7 @@ from tests.attack.target import COOKIE, Target, somebody
 
 
 def look_alikes(cookie: str) -> list[str]:
-    """Give what a browser can be made to send for a cookie whose name only seems to have the `__Host-` prefix."""
+    """Return cookies that a browser may send, whose names only resemble one with the `__Host-` prefix."""
     value = cookie.partition("=")[2]
     spaces = ["\u2000", "\u00a0", "\u3000", "\u0085", "\x0b", "\x0c", "\x1f", "\u200b", "\ufeff"]
     names = [
@@ -25,14 +25,14 @@ def look_alikes(cookie: str) -> list[str]:
     return [f"{name}={value}" for name in names] + [f"x={cookie}", f'x="; {cookie}"'.replace(";", ",")]
 
 
-def test_no_cookie_that_a_neighbour_can_set_stands_in_for_ours(nothing_changes: Target) -> None:
+def test_no_cookie_of_another_host_is_accepted_as_the_state_cookie(nothing_changes: Target) -> None:
     callback, cookie = nothing_changes.begin("mallory")
     for tossed in look_alikes(cookie):
         reply = nothing_changes.ask(callback, cookie=tossed.encode().decode("latin-1"))
         assert reply.status in (400, 431), tossed
 
 
-def test_no_cookie_that_a_neighbour_can_set_takes_the_place_of_the_victims(nothing_changes: Target) -> None:
+def test_no_cookie_of_another_host_replaces_the_victims_state_cookie(nothing_changes: Target) -> None:
     callback, attackers = nothing_changes.begin("mallory")
     own = nothing_changes.ask("/login").cookie
     for tossed in look_alikes(attackers):
@@ -40,8 +40,8 @@ def test_no_cookie_that_a_neighbour_can_set_takes_the_place_of_the_victims(nothi
             assert nothing_changes.ask(callback, cookie=cookies.encode().decode("latin-1")).status in (400, 431)
 
 
-def test_a_cookie_that_is_no_text_keeps_nobody_from_signing_in(target: Target) -> None:
-    """A neighbouring host can set such a cookie, and leave it in a browser for a year."""
+def test_a_cookie_that_is_not_text_does_not_prevent_a_sign_in(target: Target) -> None:
+    """Another host of the same domain can set such a cookie, which stays in a browser for a year."""
     person = somebody()
     secret_id = target.allow(person)
     callback, cookie = target.begin(person)
@@ -49,7 +49,7 @@ def test_a_cookie_that_is_no_text_keeps_nobody_from_signing_in(target: Target) -
     assert len(target.manager.payloads(secret_id)) == 1
 
 
-def test_cookies_without_number_are_borne(target: Target) -> None:
+def test_thousands_of_cookies_do_not_prevent_a_sign_in(target: Target) -> None:
     person = somebody()
     target.allow(person)
     callback, cookie = target.begin(person)

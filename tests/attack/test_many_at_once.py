@@ -16,7 +16,7 @@ from tests.support.sign_in import sign_in
 
 
 def garbage(target: Target, stop: threading.Event) -> int:
-    """Throw everything at the function until told to stop; give how often, and allow no 5xx."""
+    """Send bad requests until told to stop, allow no 5xx, and return how many were sent."""
     tried = 0
     while not stop.is_set():
         login = target.ask("/login")
@@ -35,7 +35,7 @@ def garbage(target: Target, stop: threading.Event) -> int:
 
 
 def all_sign_in(target: Target, number: int) -> None:
-    """Have so many people sign in at once amid garbage, and see that each token is in its own secret."""
+    """Sign in many people at once, among bad requests, and check that each token is in its own secret."""
     people = [somebody() for _ in range(number)]
     secret_ids = [target.allow(person) for person in people]
     stop = threading.Event()
@@ -56,12 +56,12 @@ def all_sign_in(target: Target, number: int) -> None:
         assert target.manager.annotations(secret_id)["threads-username"] == person
 
 
-def test_everybody_who_signs_in_at_once_amid_garbage_gets_their_own_token_kept(target: Target) -> None:
+def test_people_who_sign_in_at_once_among_bad_requests_each_get_their_own_token(target: Target) -> None:
     all_sign_in(target, 40)
 
 
-def test_callbacks_without_number_fill_no_memory(target: Target) -> None:
-    """Nobody needs an account for these: a `state` is to be had from /login, and any code will do."""
+def test_many_callbacks_do_not_fill_the_memory(target: Target) -> None:
+    """Anybody can send these: /login returns a `state`, and any code will do."""
     login = target.ask("/login")
     path = f"/callback?code=nonsense&state={quote(login.cookie.partition('=')[2])}"
 
@@ -78,7 +78,7 @@ def test_callbacks_without_number_fill_no_memory(target: Target) -> None:
 def test_a_callback_leaves_everything_it_made_to_the_garbage_collector(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
 ) -> None:
-    """What is frozen is never collected: anybody could fill the memory by calls that need no account."""
+    """Frozen objects are never collected, so anybody could fill the memory by calls that need no account."""
     assert sign_in(oauth, threads).status_code == 303
     frozen = gc.get_freeze_count()
     for _ in range(5):

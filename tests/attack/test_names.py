@@ -18,7 +18,7 @@ def test_two_people_who_exchange_their_names_open_neither_account(target: Target
 
 
 def test_no_spelling_of_a_name_reaches_the_secret_of_another(target: Target) -> None:
-    """The Kelvin sign and the long s become `k` and `s` where case is folded; `-` and `.` meet in a secret's name."""
+    """Case folding turns the Kelvin sign and the long s into `k` and `s`. `-` and `.` are equal in a secret's name."""
     target.allow("kelvin.s")
     before = target.writes()
     names = ["kelvin-s", "\u212aelvin.s", "kelvin.\u017f", "kelvin..s", "kelvin.s.", "kelvin.s\u200d", "kelvin%2Es"]

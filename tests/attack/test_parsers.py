@@ -38,7 +38,7 @@ META = st.dictionaries(
 
 
 @given(JUNK)
-def test_nobodys_text_is_taken_for_signed(text: str) -> None:
+def test_no_unsigned_text_is_accepted(text: str) -> None:
     for read in (
         lambda: Signer(KEY, "state", timedelta(minutes=10)).read(text, NOW),
         lambda: read_deletion_code(KEY, text),
@@ -50,7 +50,7 @@ def test_nobodys_text_is_taken_for_signed(text: str) -> None:
 
 
 @given(st.integers(100, 599), META | JSON)
-def test_no_reply_of_threads_breaks_its_reader(status: int, reply: Any) -> None:
+def test_no_reply_of_threads_breaks_the_client(status: int, reply: Any) -> None:
     body = json.dumps(reply).encode()
     with suppress(KeeperError):
         understood = threads_client._understand(status, body)
@@ -62,7 +62,7 @@ def test_no_reply_of_threads_breaks_its_reader(status: int, reply: Any) -> None:
 
 
 @given(st.integers(100, 599), st.binary())
-def test_no_bytes_break_the_reader_of_replies(status: int, body: bytes) -> None:
+def test_no_bytes_break_the_reading_of_replies(status: int, body: bytes) -> None:
     with suppress(KeeperError):
         assert isinstance(threads_client._understand(status, body), dict)
 
@@ -85,7 +85,7 @@ def test_a_name_has_a_secret_of_its_own_or_none(username: str) -> None:
 
 
 @given(st.dictionaries(st.sampled_from([*Facts(1, NOW, NOW, NOW).annotations("alice"), "x"]), JUNK))
-def test_no_annotation_breaks_the_reader_of_facts(annotations: dict[str, str]) -> None:
+def test_no_annotation_breaks_the_reading_of_facts(annotations: dict[str, str]) -> None:
     facts = Facts.parse(annotations)
     assert facts is None or facts.expires_at.tzinfo is UTC
 
@@ -99,7 +99,7 @@ def test_a_time_is_read_or_refused(text: str) -> None:
 @given(st.dictionaries(st.sampled_from(["GOOGLE_CLOUD_PROJECT", "THREADS_APP_ID", "THREADS_APP_SECRET", "PUBLIC_URL",
                                         "THREADS_SCOPES", "THREADS_API_URL", "SECRET_MANAGER_EMULATOR_HOST",
                                         "REFRESH_AFTER_HOURS", "REFRESH_BUDGET_SECONDS"]), JUNK))  # fmt: skip
-def test_no_setting_breaks_their_reader_or_is_quoted(environ: dict[str, str]) -> None:
+def test_no_setting_breaks_the_reading_of_settings_or_is_quoted(environ: dict[str, str]) -> None:
     good = {"GOOGLE_CLOUD_PROJECT": "demo", "THREADS_APP_ID": "1", "THREADS_APP_SECRET": KEY.reveal()}
     for read in (OAuthSettings.from_environ, RefreshSettings.from_environ):
         with suppress(SettingError):
@@ -109,7 +109,7 @@ def test_no_setting_breaks_their_reader_or_is_quoted(environ: dict[str, str]) ->
 @pytest.mark.parametrize("url", ["HTTP://localhost:8080", "hTtp://127.0.0.1", "HTTPS://graph.threads.com"])
 @pytest.mark.parametrize("name", ["PUBLIC_URL", "THREADS_API_URL"])
 def test_no_setting_is_read_as_http_here_and_as_https_there(name: str, url: str) -> None:
-    """The cookie's prefix, and who checks the certificate, hang on how the setting begins."""
+    """The cookie's prefix and the check of certificates depend on how the setting begins."""
     environ = {"GOOGLE_CLOUD_PROJECT": "demo", "THREADS_APP_ID": "1", "THREADS_APP_SECRET": "s"}
     with suppress(SettingError):
         settings = OAuthSettings.from_environ({**environ, "PUBLIC_URL": PUBLIC_URL, name: url})

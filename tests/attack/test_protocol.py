@@ -57,9 +57,9 @@ ODD: dict[str, str] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_no_odd_request_is_served_twice_or_shakes_the_server(nothing_changes: Target, name: str) -> None:
+def test_no_odd_request_is_served_twice_or_stops_the_server(nothing_changes: Target, name: str) -> None:
     reply = nothing_changes.raw(ODD[name].encode("latin-1"))
-    assert reply.count(b"/oauth/authorize") == 0, reply[:400]  # of the request that was smuggled along
+    assert reply.count(b"/oauth/authorize") == 0, reply[:400]  # the smuggled request was not answered
     assert not re.search(rb"HTTP/1.1 5\d\d ", reply), reply[:200]
     assert b"secret=1" not in reply
 
@@ -86,7 +86,7 @@ def test_pipelined_requests_are_answered_one_by_one(nothing_changes: Target) -> 
 
 @pytest.mark.parametrize("path", ["/", "/delete", "/nothing", "/robots.txt", "//"])
 @pytest.mark.parametrize("chunked", [False, True], ids=["with a length", "in chunks without end"])
-def test_a_body_without_measure_is_cut_off_and_fills_no_memory(
+def test_an_endless_body_is_cut_off_and_does_not_fill_the_memory(
     nothing_changes: Target, path: str, chunked: bool
 ) -> None:
     before = nothing_changes.memory()
@@ -103,7 +103,7 @@ def test_a_body_without_measure_is_cut_off_and_fills_no_memory(
     assert nothing_changes.memory() - before < 8 * 1024
 
 
-def test_slow_clients_below_the_number_of_threads_keep_nobody_waiting(nothing_changes: Target) -> None:
+def test_slow_clients_fewer_than_the_threads_do_not_delay_others(nothing_changes: Target) -> None:
     unfinished = [
         b"GET / HTTP/1.1\r\nHost: x\r\nX-",
         b"POST /delete HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\ns",

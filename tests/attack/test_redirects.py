@@ -14,7 +14,10 @@ from token_keeper.errors import KeeperError
 
 
 def answering(reply: bytes, more: bytes = b"", times: int = 0) -> tuple[str, Callable[[], int]]:
-    """Serve one connection this answer, then `more` so many times; give its address, and how often that went out."""
+    """Answer one connection with `reply` and then `more`, many times.
+
+    Return the server's URL, and a function that returns how often `more` was sent.
+    """
     server = socket.create_server(("127.0.0.1", 0))
     sent = 0
 

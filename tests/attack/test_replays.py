@@ -24,7 +24,7 @@ def test_a_callback_that_is_sent_again_word_for_word_adds_nothing(target: Target
     assert len(target.manager.payloads(secret_id)) == 1
 
 
-def test_of_one_callback_sent_eight_times_at_once_one_counts(target: Target) -> None:
+def test_one_callback_sent_eight_times_at_once_is_accepted_once(target: Target) -> None:
     person = somebody()
     secret_id = target.allow(person)
     callback, cookie = target.begin(person)
@@ -35,7 +35,7 @@ def test_of_one_callback_sent_eight_times_at_once_one_counts(target: Target) -> 
 
 
 def test_no_mixture_of_two_sign_ins_spends_a_code(nothing_changes: Target) -> None:
-    """Code injection: the thief has a code and not the browser that asked for it."""
+    """Code injection: the attacker has a code, but not the browser that asked for it."""
     victims, victims_cookie = nothing_changes.begin("alice")
     thiefs, thiefs_cookie = nothing_changes.begin("mallory")
     code, state = (parse_qs(urlsplit(victims).query)[name][0] for name in ("code", "state"))
@@ -96,7 +96,7 @@ def test_the_same_removal_sent_again_touches_nothing_that_came_after(target: Tar
 
 
 @pytest.mark.parametrize("path", ["/uninstall", "/delete"])
-def test_a_removal_counts_in_no_other_place_than_the_forms_own_field(nothing_changes: Target, path: str) -> None:
+def test_a_signed_request_is_accepted_in_its_form_field_only(nothing_changes: Target, path: str) -> None:
     asked = nothing_changes.threads.signed_request("alice")
     form, multipart = urlencode({"signed_request": asked}), {"Content-Type": "multipart/form-data; boundary=x"}
     part = f'--x\r\nContent-Disposition: form-data; name="signed_request"; filename="f"\r\n\r\n{asked}\r\n--x--\r\n'
@@ -124,7 +124,7 @@ def test_a_removal_counts_in_no_other_place_than_the_forms_own_field(nothing_cha
 
 
 def test_one_persons_removal_never_names_another(target: Target) -> None:
-    """The signature of one's own request over another's payload, and the other way round."""
+    """The signature of one person's request is combined with the payload of another's, and the other way round."""
     one, other = somebody(), somebody()
     secret_ids = [target.allow(one), target.allow(other)]
     assert (target.sign_in(one).status, target.sign_in(other).status) == (303, 303)

@@ -11,7 +11,7 @@ import pytest
 from tests.refresh.world import ALICE, ALICE_NAME, KEEPER, World, lines, official_client
 
 
-def test_two_runs_at_once_lose_nothing_and_cry_no_wolf(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_at_once_lose_nothing_and_log_no_error(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.threads.control.turn({"old_token_dies": True})
     world.threads.control.fail("debug", "delay", seconds=0.4)
     with ThreadPoolExecutor(2) as pool:
@@ -26,7 +26,7 @@ def test_two_runs_at_once_lose_nothing_and_cry_no_wolf(world: World, capsys: pyt
 
 
 @pytest.mark.parametrize("refusal", ["invalidated", "no_resource", "unauthorized", "bad_parameter"])
-def test_a_token_that_another_run_has_just_replaced_is_not_mourned(world: World, refusal: str) -> None:
+def test_a_dead_token_that_another_run_has_just_replaced_is_no_error(world: World, refusal: str) -> None:
     local = world.threads
 
     def replace(method: str, resource: str, when: str) -> None:
@@ -42,7 +42,7 @@ def test_a_token_that_another_run_has_just_replaced_is_not_mourned(world: World,
     assert world.run()["outcome"] == "too_young"
 
 
-def test_a_version_that_is_being_adopted_while_another_run_replaces_it_is_not_mourned(world: World) -> None:
+def test_a_dead_version_that_another_run_replaces_during_its_adoption_is_no_error(world: World) -> None:
     local = world.threads
     world.manager.set_annotations(ALICE, {})
 
@@ -73,7 +73,7 @@ def test_an_uninstall_in_between_leaves_no_live_token(world: World) -> None:
 
 
 def before_update(world: World, act: Callable[[], object]) -> None:
-    """Do this between the listing and the first update of an account."""
+    """Call a function between the listing and the first update of an account."""
 
     def hook(method: str, resource: str, when: str) -> None:
         if (method, when) == ("UpdateSecret", "before"):
@@ -91,7 +91,7 @@ def test_a_label_that_was_set_meanwhile_is_not_overwritten(world: World) -> None
     assert world.manager.annotations(ALICE)["version"] == "3"
 
 
-def test_who_described_a_newer_version_keeps_the_last_word(world: World) -> None:
+def test_a_description_of_a_newer_version_is_not_overwritten(world: World) -> None:
     before_update(world, lambda: world.describe(version="9"))
     assert world.run()["outcome"] == "refreshed"
     assert world.manager.annotations(ALICE)["version"] == "9"
@@ -108,8 +108,8 @@ def test_a_person_who_was_deleted_meanwhile_is_not_bound_again(world: World) -> 
     assert world.manager.annotations(ALICE) == {}
 
 
-def test_a_token_that_its_person_takes_away_during_a_refresh_does_not_come_back(world: World) -> None:
-    """Destroyed while Threads was asked: as an uninstall or a deletion does it."""
+def test_a_token_that_is_destroyed_during_its_refresh_is_not_stored_again(world: World) -> None:
+    """An uninstall or a deletion destroys the version while Threads is asked."""
     used = max(world.manager.states(ALICE))
 
     def take_away(method: str, resource: str, when: str) -> None:
@@ -122,6 +122,6 @@ def test_a_token_that_its_person_takes_away_during_a_refresh_does_not_come_back(
     assert max(world.manager.states(ALICE)) == used
 
 
-def test_not_knowing_whether_it_was_taken_away_loses_no_token(world: World) -> None:
+def test_a_token_is_stored_if_the_old_version_cannot_be_looked_up(world: World) -> None:
     world.manager.deny(["GetSecretVersion"])
     assert world.run()["outcome"] == "refreshed"

@@ -23,7 +23,7 @@ PASSING += [StatusCode.DEADLINE_EXCEEDED, StatusCode.CANCELLED]
 
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", STORE_CALLS)
-def test_a_passing_fault_of_secret_manager_is_got_over(world: World, method: str, when: Any) -> None:
+def test_a_passing_fault_of_secret_manager_does_not_fail_a_refresh(world: World, method: str, when: Any) -> None:
     world.threads.control.turn({"old_token_dies": True})
     world.manager.fail(method, StatusCode.UNAVAILABLE, when=when)
     assert world.run()["outcome"] == "refreshed"
@@ -103,7 +103,7 @@ def test_a_new_version_is_sent_with_its_checksum(world: World) -> None:
     assert client.get_secret_version(name=f"{ALICE_NAME}/versions/3").client_specified_payload_checksum
 
 
-def test_a_description_that_fails_for_now_is_told_and_healed(world: World) -> None:
+def test_a_description_that_could_not_be_written_is_reported_and_written_later(world: World) -> None:
     world.manager.fail("UpdateSecret", StatusCode.ABORTED)
     world.manager.fail("GetSecret", StatusCode.ABORTED)
     found = world.run()

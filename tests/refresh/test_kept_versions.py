@@ -23,7 +23,7 @@ def test_only_enabled_versions_beyond_the_newest_two_are_destroyed(world: World)
 
 
 @pytest.mark.parametrize("way", ["disable_secret_version", "destroy_secret_version"])
-def test_where_the_described_version_was_taken_away_the_one_before_is_used(world: World, way: str) -> None:
+def test_the_previous_version_is_used_if_the_described_one_is_gone(world: World, way: str) -> None:
     getattr(official_client(world.manager), way)(name=f"{ALICE_NAME}/versions/2")
     assert world.run()["outcome"] == "refreshed"
     states = world.manager.states(ALICE)
@@ -77,13 +77,13 @@ NONSENSE: list[dict[str, str]] = [
 @pytest.mark.parametrize("nonsense", NONSENSE, ids=lambda one: json.dumps(one)[:60])
 def test_annotations_that_were_edited_into_nonsense_are_healed(world: World, nonsense: dict[str, str]) -> None:
     world.describe(**nonsense)
-    assert world.look()["outcome"] in ("current", "sign_in_again")
+    assert world.report()["outcome"] in ("current", "sign_in_again")
     assert world.run()["outcome"] == "refreshed"
     annotations = world.manager.annotations(ALICE)
     assert annotations["threads-username"] == "alice"
     assert annotations["version"] == "3"
     assert annotations["scopes"] == "threads_basic,threads_content_publish"
-    assert world.look()["outcome"] == "current"
+    assert world.report()["outcome"] == "current"
 
 
 def test_annotations_that_were_removed_are_healed(world: World) -> None:

@@ -10,7 +10,7 @@ from grpc import StatusCode
 from tests.refresh.world import ALICE, ALICE_NAME, DAY, HOUR, World, lines
 
 
-def test_a_good_run_says_so(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_good_run_logs_the_account_and_its_completion(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     trace = "0123456789abcdef0123456789abcdef"
     lines(capsys)
     world.refresh.post("/", headers={"X-Cloud-Trace-Context": f"{trace}/123;o=1"})
@@ -30,13 +30,13 @@ def test_a_run_without_a_trace_has_none(world: World, capsys: pytest.CaptureFixt
     assert not [line for line in lines(capsys) if "logging.googleapis.com/trace" in line]
 
 
-def test_looking_is_no_run(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_get_logs_no_run(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     lines(capsys)
-    world.look()
+    world.report()
     assert lines(capsys) == []
 
 
-def test_a_run_with_failures_has_completed_all_the_same(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_with_failures_logs_its_completion_too(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.threads.control.fail("refresh", "expired")
     world.run()
     assert lines(capsys)[-1]["event"] == "run_completed"
@@ -51,7 +51,7 @@ def alices_line(world: World, captured: pytest.CaptureFixture[str]) -> dict[str,
 @pytest.mark.parametrize(
     ("days", "days_left", "severity"), [(0, 57, "WARNING"), (43, 14, "WARNING"), (44, 13, "ERROR"), (58, -1, "ERROR")]
 )
-def test_a_passing_fault_becomes_a_persons_business_two_weeks_before_the_end(
+def test_a_passing_fault_is_an_error_from_two_weeks_before_the_token_expires(
     world: World, capsys: pytest.CaptureFixture[str], days: int, days_left: int, severity: str
 ) -> None:
     world.clock.forward(days * DAY + HOUR)
@@ -62,7 +62,7 @@ def test_a_passing_fault_becomes_a_persons_business_two_weeks_before_the_end(
 
 
 @pytest.mark.parametrize(("fault", "event"), [("expired", "sign_in_again"), ("bad_app", "misconfigured")])
-def test_what_a_person_must_do_is_an_error_that_says_it(
+def test_an_error_that_a_person_must_mend_says_what_to_do(
     world: World, capsys: pytest.CaptureFixture[str], fault: str, event: str
 ) -> None:
     world.threads.control.fail("refresh", fault)

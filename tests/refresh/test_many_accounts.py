@@ -13,7 +13,7 @@ from token_keeper import threads as threads_module
 
 
 def describe_many(world: World, count: int, expires_in_days: Callable[[int], int]) -> list[str]:
-    """Let there be so many more accounts with a due, described token, each of which ends in so many days."""
+    """Add accounts whose tokens are due, described, and expire in the days that the function returns."""
     usernames = [f"user{n:02}" for n in range(count)]
     for n, username in enumerate(usernames):
         person = world.threads.people.add(username)
@@ -32,7 +32,7 @@ def describe_many(world: World, count: int, expires_in_days: Callable[[int], int
     return usernames
 
 
-def test_several_accounts_are_worked_on_at_a_time(empty: World) -> None:
+def test_several_accounts_are_refreshed_at_the_same_time(empty: World) -> None:
     describe_many(empty, 20, lambda n: 30)
     empty.threads.control.fail("refresh", "delay", times=None, seconds=0.2)
     started = time.monotonic()
@@ -43,14 +43,14 @@ def test_several_accounts_are_worked_on_at_a_time(empty: World) -> None:
 
 @pytest.fixture
 def a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A run has a second, and Threads half a second more to answer each call, once."""
+    """A run has one second, each call of Threads has 1.5 seconds, and no call is repeated."""
     monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "1")
     monkeypatch.setattr(threads_module, "ATTEMPTS", 1)
     monkeypatch.setattr(threads_module, "READ_TIMEOUT", 1.5)
 
 
 @pytest.mark.usefixtures("a_second")
-def test_a_run_ends_within_its_budget_and_what_expires_first_went_first(empty: World) -> None:
+def test_a_run_ends_within_its_budget_and_begins_with_what_expires_first(empty: World) -> None:
     usernames = describe_many(empty, 70, lambda n: 15 + (n * 37) % 70)
     soonest_first = sorted(usernames, key=lambda username: 15 + (int(username[4:]) * 37) % 70)
     empty.threads.control.fail("refresh", "hang", times=None)

@@ -108,7 +108,7 @@ def test_an_account_whose_versions_are_all_gone_is_not_signed_in(world: World) -
     assert (found["outcome"], found["version"], found["expires_at"]) == ("not_signed_in", None, None)
 
 
-def test_secrets_without_the_label_are_none_of_our_business(world: World) -> None:
+def test_secrets_without_the_label_are_ignored(world: World) -> None:
     for name, labels in (("threads-app-secret", {}), ("threads-token-eve", {"managed-by": "somebody"})):
         world.manager.create(name, labels=labels)
         world.manager.add(name, "x")
@@ -119,7 +119,7 @@ def test_secrets_without_the_label_are_none_of_our_business(world: World) -> Non
 
 
 @pytest.mark.parametrize("secret_id", ["threads-token-Alice", "threads-app", "threads-token-" + "x" * 31])
-def test_a_label_on_a_secret_that_names_nobody_is_misconfigured(empty: World, secret_id: str) -> None:
+def test_a_labelled_secret_that_names_no_account_is_misconfigured(empty: World, secret_id: str) -> None:
     empty.manager.create(secret_id, labels=KEEPER)
     empty.manager.add(secret_id, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
     reply = empty.refresh.post("/")

@@ -47,7 +47,7 @@ def test_a_bound_account_takes_no_token_of_another_id_even_of_its_name(world: Wo
     assert world.stored() == before
 
 
-def test_an_account_whose_person_took_another_name_goes_on(world: World) -> None:
+def test_an_account_goes_on_when_its_person_changes_the_username(world: World) -> None:
     world.threads.people.rename("alice", "alicia")
     world.threads.control.turn({"debug_works": False})
     assert world.run()["outcome"] == "refreshed"
@@ -64,7 +64,7 @@ def test_a_pasted_short_lived_token_is_sign_in_again(empty: World) -> None:
 @pytest.mark.parametrize(
     "payload", [b"not a token", b"\n", b'{"access_token":"TH"}', b'"TH1"', b"<html>", b"\xff\xfe", b"T" * 4097, b"a\0b"]
 )
-def test_garbage_is_misconfigured_and_sent_nowhere(empty: World, payload: bytes) -> None:
+def test_a_payload_that_is_no_token_is_misconfigured_and_sent_nowhere(empty: World, payload: bytes) -> None:
     empty.manager.add(ALICE, payload)
     reply = empty.refresh.post("/")
     assert (account(reply)["outcome"], reply.status_code) == ("misconfigured", 500)
@@ -73,7 +73,7 @@ def test_garbage_is_misconfigured_and_sent_nowhere(empty: World, payload: bytes)
     assert empty.manager.states(ALICE) == {1: "ENABLED"}
 
 
-def test_a_pasted_token_without_a_tester_role_is_refreshed_all_the_same(empty: World) -> None:
+def test_a_pasted_token_without_a_tester_role_is_still_refreshed(empty: World) -> None:
     empty.threads.control.turn({"debug_works": False})
     empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
     assert empty.run()["outcome"] == "refreshed"

@@ -80,7 +80,7 @@ def test_a_bad_setting_is_named_and_its_value_is_not_shown(name: str, value: str
     given = {key: text for key, text in environ.items() if text is not None}
     for kind, readers in ((OAuthSettings, REFRESH_ONLY), (RefreshSettings, OAUTH_ONLY)):
         if name in readers:
-            kind.from_environ(given)  # it is none of its business
+            kind.from_environ(given)  # this function does not read it
             continue
         with pytest.raises(SettingError) as raised:
             kind.from_environ(given)
@@ -88,7 +88,7 @@ def test_a_bad_setting_is_named_and_its_value_is_not_shown(name: str, value: str
         assert "sentinel" not in str(raised.value)
 
 
-def test_settings_that_are_not_there_have_their_defaults() -> None:
+def test_missing_settings_have_their_defaults() -> None:
     oauth = OAuthSettings.from_environ(OAUTH)
     assert oauth.scopes == ("threads_basic", "threads_content_publish")
     assert oauth.authorize_url == "https://threads.com/oauth/authorize"

@@ -27,7 +27,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 @dataclass
 class World:
-    """Everything there is, with alice's token in its second version, described, and due."""
+    """Both local servers and `refresh`. Alice's token is in its second version, described and due."""
 
     refresh: FlaskClient
     threads: LocalThreads
@@ -35,23 +35,23 @@ class World:
     clock: Clock
 
     def run(self) -> dict[str, Any]:
-        """POST, and give what became of alice."""
+        """Run `refresh` and return its report on alice."""
         return account(self.refresh.post("/"))
 
-    def look(self) -> dict[str, Any]:
+    def report(self) -> dict[str, Any]:
         return account(self.refresh.get("/"))
 
     def stored(self) -> tuple[object, ...]:
-        """Give all that is kept of alice, to be compared."""
+        """Return everything that is stored for alice."""
         manager = self.manager
         return manager.states(ALICE), manager.payloads(ALICE), manager.annotations(ALICE), manager.labels(ALICE)
 
     def calls(self) -> list[str]:
-        """Give the calls that Threads got."""
+        """Return the calls that Threads received."""
         return [call for call, _ in self.threads.control.calls]
 
     def describe(self, **changes: str) -> None:
-        """Edit alice's annotations by hand."""
+        """Change some of alice's annotations, as a person may."""
         self.manager.set_annotations(ALICE, self.manager.annotations(ALICE) | changes)
 
 
@@ -62,7 +62,7 @@ def account(reply: TestResponse, username: str = "alice") -> dict[str, Any]:
 
 
 def lines(captured: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """Give the log lines since the last look."""
+    """Return the log lines since the last call of this function."""
     return [json.loads(line) for line in captured.readouterr().out.splitlines()]
 
 

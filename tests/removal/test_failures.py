@@ -27,7 +27,7 @@ def test_a_passing_fault_is_tried_again(
     manager.fail(method, StatusCode.UNAVAILABLE, when)
     request = threads.signed_request("alice")
     reply = post(oauth, "/delete", request)
-    if reply.status_code != 200:  # a lost reply to the last step may be seen as somebody else's change
+    if reply.status_code != 200:  # a lost reply to the last step looks like a change by others
         assert reply.status_code == 503
         assert post(oauth, "/delete", request).status_code == 200
     assert manager.states(ALICE) == {1: "DESTROYED"}
@@ -48,7 +48,7 @@ def test_a_removal_that_stops_half_way_is_503_and_its_repetition_completes_it(
     assert reply.json is not None
     assert reply.json.keys() == {"error"}
     assert manager.states(ALICE)[2] == "ENABLED"
-    assert manager.labels(ALICE)["threads-user-id"] == ALICE_ID  # by which it is found again
+    assert manager.labels(ALICE)["threads-user-id"] == ALICE_ID  # Meta's next request finds the account by this label
     manager.heal()
     assert post(oauth, "/delete", request).status_code == 200
     assert set(manager.states(ALICE).values()) == {"DESTROYED"}

@@ -22,7 +22,7 @@ def test_the_documented_vector_is_read() -> None:
     assert verify(VECTOR_SECRET, VECTOR) == SignedRequest("218471", datetime(2010, 12, 8, 19, 33, 20, tzinfo=UTC))
 
 
-def test_what_is_signed_here_alike_is_read() -> None:
+def test_a_request_signed_in_the_same_way_is_read() -> None:
     assert verify(VECTOR_SECRET, signed(GOOD)).user_id == "218471"
     assert verify(VECTOR_SECRET, signed(GOOD | {"user_id": 218471})).user_id == "218471"
 
@@ -85,7 +85,7 @@ PADDED = PAYLOAD + "=" * (-len(PAYLOAD) % 4)
     ],
     ids=range(29),
 )
-def test_what_is_not_the_signed_thing_itself_is_refused(text: str) -> None:
+def test_any_other_text_than_the_signed_request_is_refused(text: str) -> None:
     assert not accepted(text)
 
 
@@ -147,11 +147,11 @@ def test_a_payload_of_an_odd_length_is_refused() -> None:
     for cut in range(1, 5):
         text = encoded[:-cut]
         signature = base64url(hmac.digest(b"client_secret_shhhhhh!", text.encode(), "sha256"))
-        accepted(f"{signature}.{text}")  # whatever it is, it is no other exception
+        accepted(f"{signature}.{text}")  # no other exception than BadRequest
 
 
 @given(st.text())
-def test_no_text_is_accepted_or_breaks_it(text: str) -> None:
+def test_no_random_text_is_accepted_or_breaks_the_parser(text: str) -> None:
     assert not accepted(text)
     assert not accepted(f"{SIGNATURE}.{text}")
 
@@ -160,6 +160,6 @@ LEAF = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
 
 @given(LEAF | st.lists(LEAF) | st.dictionaries(st.text(), LEAF))
-def test_no_signed_value_breaks_it(value: Any) -> None:
+def test_no_signed_value_breaks_the_parser(value: Any) -> None:
     for payload in (value, GOOD | {"user_id": value}, GOOD | {"issued_at": value}, GOOD | {"algorithm": value}):
         accepted(signed(payload))

@@ -76,7 +76,7 @@ def test_facts_that_describe_an_older_version_are_cleared_although_a_newer_is_ke
     clock.forward(timedelta(hours=1))
     request = threads.signed_request("alice")
     clock.forward(timedelta(hours=1))
-    manager.add(ALICE, threads.tokens.issue_long_lived("alice"))  # nothing describes it
+    manager.add(ALICE, threads.tokens.issue_long_lived("alice"))  # no annotation describes it
     assert post(oauth, "/uninstall", request).status_code == 200
     assert manager.states(ALICE) == {1: "DESTROYED", 2: "ENABLED"}
     assert manager.annotations(ALICE) == {}

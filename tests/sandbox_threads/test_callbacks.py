@@ -30,7 +30,7 @@ def test_a_signed_request_equals_the_known_one() -> None:
 
 @pytest.fixture
 def inbox() -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
-    """A place that callbacks can be sent to; it answers 200 with JSON."""
+    """A server that receives callbacks and answers 200 with JSON."""
     received: list[tuple[str, str, str]] = []
 
     class Handler(BaseHTTPRequestHandler):

@@ -15,7 +15,7 @@ from tests.sandbox_threads.calls import DAY, authorize_url
 
 @pytest.fixture
 def browser_page() -> Iterator[Any]:
-    """A phone-sized page of a browser that runs no script."""
+    """A page of a browser that runs no script, as wide as a phone."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if not chromium:
         if os.environ.get("REQUIRE_BROWSER") == "1":

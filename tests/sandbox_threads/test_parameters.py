@@ -48,7 +48,7 @@ def test_the_code_exchange_takes_a_form_or_a_query(threads: LocalThreads) -> Non
 
 
 def exchanges(threads: LocalThreads) -> dict[str, int]:
-    """The ways to exchange a code that Meta documents nowhere; the status of each."""
+    """Return the status of each way to exchange a code that Meta does not document."""
     url = threads.url + "/oauth/access_token"
     codes = [fresh_code(threads) for _ in range(3)]
     named = {"grant_type": "authorization_code", "redirect_uri": CALLBACK}

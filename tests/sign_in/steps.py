@@ -24,12 +24,12 @@ def get(oauth: FlaskClient, path: str, **more: Any) -> TestResponse:
 
 
 def without_jar(oauth: FlaskClient) -> FlaskClient:
-    """Give a client that sends the Cookie header it is told to."""
+    """Return a client that keeps no cookies, so that a test can set the Cookie header."""
     return oauth.application.test_client(use_cookies=False)
 
 
 def start(oauth: FlaskClient, threads: LocalThreads, person: str = "alice", **how: Any) -> str:
-    """Go as far as Threads sends the browser back."""
+    """Sign in up to the callback, and return the callback's path and query."""
     return consent(threads, get(oauth, "/login").headers["Location"], person, **how)
 
 

@@ -11,7 +11,7 @@ from tests.sign_in.steps import assert_nothing_kept, assert_refused_without_aski
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_a_cancelled_consent_is_told_and_stores_nothing(
+def test_a_cancelled_consent_stores_nothing_and_the_page_says_so(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, echo: bool
 ) -> None:
     threads.control.turn({"state_on_cancel": echo})

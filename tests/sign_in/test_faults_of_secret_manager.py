@@ -29,7 +29,7 @@ def test_a_passing_fault_of_secret_manager_is_tried_again(
 
 
 @pytest.mark.parametrize("method", ["UpdateSecret", "AddSecretVersion"])
-def test_a_refusal_of_secret_manager_is_the_operators_business_and_keeps_no_token(
+def test_a_refusal_of_secret_manager_is_a_500_and_stores_no_token(
     oauth: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,

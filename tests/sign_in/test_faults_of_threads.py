@@ -49,7 +49,7 @@ STATUS = {
         ("me", {"another_person": 403}),
     ],
 )
-def test_whatever_fails_on_the_way_has_its_status_and_stores_nothing(
+def test_every_fault_of_a_sign_in_has_its_status_and_stores_nothing(
     oauth: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,
@@ -67,7 +67,7 @@ def test_whatever_fails_on_the_way_has_its_status_and_stores_nothing(
         assert_nothing_kept(manager)
         assert "threads-user-id" not in manager.labels(ALICE), name
     assert found == expected
-    assert sign_in(oauth, threads).status_code == 303  # and all is well again
+    assert sign_in(oauth, threads).status_code == 303
 
 
 def test_an_inspection_that_fails_never_fails_a_sign_in(
@@ -94,7 +94,7 @@ def test_an_inspection_that_fails_never_fails_a_sign_in(
     ],
     ids=str,
 )
-def test_a_token_of_an_hour_or_of_no_known_age_is_never_kept(
+def test_a_token_of_an_hour_or_of_unknown_lifetime_is_never_stored(
     oauth: FlaskClient,
     manager: SecretManager,
     clock: Clock,
@@ -118,7 +118,7 @@ def test_a_token_of_an_hour_or_of_no_known_age_is_never_kept(
 
 
 @pytest.mark.parametrize("shape", [1, 2, 3, 4])
-def test_a_spent_code_is_told_in_any_shape(
+def test_a_spent_code_is_recognized_in_any_shape_of_error(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, shape: int
 ) -> None:
     threads.control.fail("exchange_code", "code_spent", shape=shape)
@@ -130,7 +130,7 @@ def test_a_spent_code_is_told_in_any_shape(
 
 @pytest.mark.parametrize("name", ["bad_secret", "bad_redirect_uri", "bad_app"])
 @pytest.mark.parametrize("shape", [1, 2, 3, 4])
-def test_what_the_operator_must_mend_is_a_500_and_an_error_in_any_shape(
+def test_a_mistake_of_the_operator_is_a_500_and_an_error_in_any_shape(
     oauth: FlaskClient, threads: LocalThreads, capsys: pytest.CaptureFixture[str], name: str, shape: int
 ) -> None:
     threads.control.fail("exchange_code", name, shape=shape)
@@ -138,7 +138,7 @@ def test_what_the_operator_must_mend_is_a_500_and_an_error_in_any_shape(
     assert [line["severity"] for line in logged(capsys)] == ["ERROR"]
 
 
-def test_a_wrong_app_secret_is_the_operators_business(
+def test_a_wrong_app_secret_is_a_mistake_of_the_operator(
     oauth: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,
@@ -178,7 +178,7 @@ def test_a_passing_fault_after_the_code_exchange_is_tried_again(
 
 
 @pytest.mark.parametrize("call", ["exchange_code", "exchange_token", "me", "debug"])
-def test_whatever_hangs_the_callback_answers_within_its_limit(
+def test_the_callback_answers_within_its_limit_whichever_call_hangs(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     assert names_of(oauth)["CALLBACK_SECONDS"] <= 85
@@ -197,7 +197,7 @@ def test_whatever_hangs_the_callback_answers_within_its_limit(
 def test_a_secret_manager_that_hangs_does_not_keep_the_browser_waiting(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
-    assert sign_in(oauth, threads, "bob").status_code == 303  # what loads slowly is loaded
+    assert sign_in(oauth, threads, "bob").status_code == 303  # loads the modules that load slowly
     monkeypatch.setitem(names_of(oauth), "CALLBACK_SECONDS", 1)
     manager.fail(method, None, times=99, delay=30)
     back = start(oauth, threads)

@@ -65,7 +65,7 @@ def test_another_browser_cannot_finish_a_sign_in(
     back = start(oauth, threads)
     stranger = oauth.application.test_client()
     assert_refused_without_asking_threads(get(stranger, back), threads, manager)
-    get(stranger, "/login")  # a cookie of its own does not help
+    get(stranger, "/login")  # another state of its own does not help
     assert_refused_without_asking_threads(get(stranger, back), threads, manager)
 
 

@@ -105,7 +105,7 @@ def test_the_receipt_page_shows_account_version_and_both_dates(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
 ) -> None:
     location = sign_in(oauth, threads).headers["Location"]
-    for _ in range(2):  # safe to reload
+    for _ in range(2):  # the page can be loaded again
         page = oauth.get(location)
         assert page.status_code == 200
         text = page.text
@@ -204,7 +204,7 @@ def test_labels_and_annotations_of_others_are_kept(
     assert manager.annotations(ALICE)["version"] == "1"
 
 
-def test_a_code_with_the_fragment_behind_it_works_and_one_that_ends_alike_keeps_its_end(
+def test_a_code_works_with_the_fragment_and_keeps_an_end_that_resembles_it(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     back = start(oauth, threads)

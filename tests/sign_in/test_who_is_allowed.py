@@ -71,7 +71,7 @@ def test_a_username_that_changed_hands_does_not_open_the_account(
     assert manager.labels(ALICE)["threads-user-id"] == ALICE_ID
 
 
-# In Cyrillic, full width and with accents: what a person takes for `alice` or `dotted.name`.
+# Usernames that a person may confuse with `alice`: in Cyrillic, with accents, in full width.
 LOOK_ALIKES = ["\u0430lice", "al\u00edce", "\uff21LICE", "alice ", "alice\n", "al_ice", "alice.", ".alice"]
 
 

@@ -15,5 +15,5 @@ PUBLIC_URL = "https://keeper.example"
 
 
 def names_of(client: FlaskClient) -> dict[str, Any]:
-    """Give the names of the main.py behind a client, to turn a constant; functions-framework runs it afresh."""
+    """Return the names of the main.py behind a client. functions-framework runs that file anew for each app."""
     return inspect.unwrap(client.application.view_functions["run"]).__globals__

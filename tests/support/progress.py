@@ -1,4 +1,4 @@
-"""Says every few seconds how far a run in several processes is, and which test has run longest.
+"""Print every few seconds how far a run in several processes is, and which test has run longest.
 
 A dot for each test says little while the slow ones run, and nothing where a log is read line by line.
 """

@@ -21,7 +21,7 @@ def consent(
     scopes: Sequence[str] = ("threads_basic", "threads_content_publish"),
     decision: str = "continue",
 ) -> str:
-    """Decide on the local consent page as this person; give where the browser is sent, without the fragment."""
+    """Decide on the local consent page as this person, and return the path and query that the browser is sent to."""
     form = {"person": person, "decision": decision, "scope": list(scopes)}
     with requests.Session() as browser:
         browser.trust_env = False
@@ -32,6 +32,6 @@ def consent(
 
 
 def sign_in(oauth: FlaskClient, threads: LocalThreads, person: str = "alice", **how: Any) -> TestResponse:
-    """Go all the way from /login; give the callback's answer."""
+    """Sign in, from /login to the callback, and return the callback's reply."""
     location = oauth.get("/login", base_url=PUBLIC_URL).headers["Location"]
     return oauth.get(consent(threads, location, person, **how), base_url=PUBLIC_URL)

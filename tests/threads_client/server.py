@@ -28,7 +28,7 @@ Reply = bytes | Callable[[socket.socket], None] | None
 
 @dataclass
 class Server:
-    """A server that gives what it is told to, byte for byte, and remembers what it was asked."""
+    """A server that answers byte for byte as it is told, and remembers the requests."""
 
     url: str
     requests: list[str] = field(default_factory=list)
@@ -36,7 +36,10 @@ class Server:
 
 @contextmanager
 def serving(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """Answer one connection after the other with these, the last for good; None closes without an answer."""
+    """Answer one connection after the other with these replies, and all later ones with the last.
+
+    None closes the connection without an answer.
+    """
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(f"{'https' if tls else 'http'}://127.0.0.1:{listener.getsockname()[1]}")
         stopping = threading.Event()
@@ -86,7 +89,7 @@ def exchange_code(client: ThreadsClient) -> str:
 
 
 def expect(client: ThreadsClient, status: int, body: str | bytes | dict[str, Any]) -> KeeperError:
-    """Give the error that refreshing ends in where Threads always answers so."""
+    """Return the error that a refresh raises when Threads always gives this answer."""
     with responses.RequestsMock() as threads:
         threads.get(REFRESH_URL, body=json.dumps(body) if isinstance(body, dict) else body, status=status)
         with pytest.raises(KeeperError) as raised:

@@ -38,7 +38,7 @@ def dripping(start: bytes, drop: bytes) -> Callable[[socket.socket], None]:
     return drip
 
 
-def test_a_body_that_drips_ends() -> None:
+def test_a_slow_body_is_given_up() -> None:
     started = time.monotonic()
     with serving(dripping(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", b" ")) as server:
         with pytest.raises(LostReply):
@@ -46,7 +46,7 @@ def test_a_body_that_drips_ends() -> None:
         assert time.monotonic() - started < 2
 
 
-def test_a_hanging_server_ends() -> None:
+def test_a_call_to_a_hanging_server_ends() -> None:
     started = time.monotonic()
     with serving(lambda _: time.sleep(1)) as server:
         with pytest.raises(LostReply):
@@ -65,7 +65,7 @@ def test_a_compressed_body_is_read_up_to_the_same_limit() -> None:
         exchange_code(ThreadsClient(server.url))
 
 
-def test_a_compressed_body_is_read_however_it_comes() -> None:
+def test_a_compressed_body_is_read_whole_or_in_pieces() -> None:
     whole = http(gzip.compress(json.dumps(GOOD).encode()), 200, "Content-Encoding: gzip")
     head, _, body = whole.partition(b"\r\n\r\n")
 

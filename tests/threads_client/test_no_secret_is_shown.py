@@ -63,6 +63,6 @@ def test_a_defective_header_is_not_logged_with_its_url(caplog: pytest.LogCapture
     assert TOKEN not in caplog.text
 
 
-def test_a_token_shows_itself_to_nobody_who_prints_it() -> None:
+def test_no_repr_shows_a_token() -> None:
     assert TOKEN not in repr(LongLivedToken(TOKEN, None))
     assert TOKEN not in f"{LongLivedToken(TOKEN, None)}"

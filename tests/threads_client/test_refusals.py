@@ -103,7 +103,7 @@ def test_the_words_of_rfc_6749_for_a_passing_fault_are_understood(client: Thread
     assert type(expect(client, 400, shape_4(word))) is ThreadsUnavailable
 
 
-def test_an_error_keeps_the_codes_for_who_looks_them_up(client: ThreadsClient) -> None:
+def test_an_error_keeps_metas_numeric_codes(client: ThreadsClient) -> None:
     assert "HTTP 400, code 190, subcode 463" in str(expect(client, 400, shape_2(190, EXPIRED, error_subcode=463)))
 
 
@@ -159,7 +159,7 @@ def test_a_web_page_is_judged_by_its_status(client: ThreadsClient, status: int, 
 
 
 @pytest.mark.parametrize("status", [201, 302])
-def test_a_token_counts_in_a_200_only(client: ThreadsClient, status: int) -> None:
+def test_a_token_is_accepted_in_a_200_only(client: ThreadsClient, status: int) -> None:
     assert type(expect(client, status, GOOD)) is UnusableReply
 
 

@@ -71,7 +71,7 @@ def test_a_refusal_is_not_asked_again(body: dict[str, Any]) -> None:
         assert len(server.requests) == 1
 
 
-def test_a_refused_connection_lost_no_reply_and_tells_no_secret(
+def test_a_refused_connection_is_no_lost_reply_and_shows_no_secret(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "ATTEMPTS", 1)

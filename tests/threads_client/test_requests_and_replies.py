@@ -38,7 +38,7 @@ def test_a_short_lived_token_is_exchanged_with_the_secret(client: ThreadsClient)
         assert client.exchange_token(SECRET, TOKEN) == LongLivedToken("THnew", timedelta(seconds=5183944))
 
 
-def test_a_token_is_refreshed_by_itself_alone(client: ThreadsClient) -> None:
+def test_a_refresh_sends_the_token_and_nothing_else(client: ThreadsClient) -> None:
     query = {"grant_type": "th_refresh_token", "access_token": TOKEN}
     headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "threads-token-keeper"}
     with responses.RequestsMock() as threads:

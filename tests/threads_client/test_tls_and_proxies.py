@@ -25,14 +25,14 @@ from token_keeper.threads import ThreadsClient
 
 @dataclass(frozen=True)
 class Authority:
-    """A certificate authority that nobody knows."""
+    """A certificate authority that nobody trusts."""
 
     path: Path
     key: ec.EllipticCurvePrivateKey
     certificate: x509.Certificate
 
     def server(self, host: str, folder: Path) -> ssl.SSLContext:
-        """Make what a TLS server needs that is called so."""
+        """Return the TLS context of a server with a certificate for this host."""
         key = ec.generate_private_key(ec.SECP256R1())
         name: x509.GeneralName = x509.DNSName(host)
         if host[0].isdigit():
@@ -72,7 +72,7 @@ _MAY_SIGN_CERTIFICATES = x509.KeyUsage(
 
 
 def _certificate(name: str, key: ec.EllipticCurvePrivateKey, issuer: x509.Name) -> x509.CertificateBuilder:
-    """Begin a certificate that is whole by RFC 5280, as Python 3.13 and later want it."""
+    """Return the builder of a certificate with the extensions of RFC 5280, which Python 3.13 and later require."""
     now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
@@ -97,7 +97,7 @@ def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch, authority: Authority) -> None:
-    """Put this authority in the place of the ones that certifi knows."""
+    """Trust this authority instead of those of certifi."""
     monkeypatch.setattr(module, "ca_bundle", lambda: str(authority.path))
 
 
@@ -130,7 +130,7 @@ def test_a_certificate_for_another_host_is_refused(authority: Authority, tmp_pat
 @pytest.mark.usefixtures("trusted")
 def test_tls_that_breaks_after_the_code_left_is_a_lost_reply(authority: Authority, tmp_path: Path) -> None:
     def break_off(connection: socket.socket) -> None:
-        # Bytes that are no TLS record, past the TLS layer.
+        # Send bytes that are no TLS record, without the TLS layer.
         raw = socket.socket(fileno=connection.fileno())
         raw.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
         raw.detach()

@@ -7,7 +7,7 @@ import pytest
 from tests.refresh.world import ALICE, ALICE_NAME, DAY, World, account
 
 
-def test_looking_changes_nothing(world: World) -> None:
+def test_a_get_changes_nothing(world: World) -> None:
     before = world.stored()
     world.manager.calls.clear()
     for method in (world.refresh.get, world.refresh.head):
@@ -17,7 +17,7 @@ def test_looking_changes_nothing(world: World) -> None:
     assert {method for method, _ in world.manager.calls} <= {"ListSecrets", "ListSecretVersions"}
 
 
-def test_looking_has_its_own_words(world: World) -> None:
+def test_a_get_has_outcomes_of_its_own(world: World) -> None:
     reply = world.refresh.get("/")
     assert reply.json is not None
     assert reply.json["outcomes"] == {"current": 1, "not_signed_in": 2}
@@ -27,18 +27,18 @@ def test_looking_has_its_own_words(world: World) -> None:
     assert (account(reply)["outcome"], reply.status_code) == ("sign_in_again", 500)
 
 
-def test_looking_at_a_version_that_nothing_describes_says_so(world: World) -> None:
+def test_a_get_says_that_a_version_is_not_described(world: World) -> None:
     world.manager.set_annotations(ALICE, {})
-    found = world.look()
+    found = world.report()
     assert (found["outcome"], found["version"]) == ("current", f"{ALICE_NAME}/versions/2")
     assert "next run" in found["detail"]
 
 
-def test_looking_at_an_expired_token_under_a_newer_one_says_so(world: World) -> None:
+def test_a_get_reports_the_newest_version_and_not_an_expired_older_one(world: World) -> None:
     world.clock.forward(61 * DAY)
     world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice"))
-    assert world.look()["version"] == f"{ALICE_NAME}/versions/3"
-    assert world.look()["outcome"] == "current"
+    assert world.report()["version"] == f"{ALICE_NAME}/versions/3"
+    assert world.report()["outcome"] == "current"
 
 
 @pytest.mark.parametrize(
@@ -63,14 +63,14 @@ def test_a_post_gets_json_whatever_it_prefers(world: World) -> None:
     assert world.refresh.post("/", headers={"Accept": "text/html"}).mimetype == "application/json"
 
 
-def test_a_failed_look_is_a_page_too(world: World) -> None:
+def test_a_failed_get_is_a_page_too(world: World) -> None:
     world.manager.deny(["ListSecrets"])
     reply = world.refresh.get("/", headers={"Accept": "text/html"})
     assert (reply.status_code, reply.mimetype) == (500, "text/html")
     assert "PERMISSION_DENIED" in reply.text
 
 
-def test_other_addresses_and_methods_are_not_there(world: World) -> None:
+def test_other_paths_are_404_and_other_methods_405(world: World) -> None:
     for path in ("/callback", "/refresh", "/x/"):
         assert world.refresh.post(path).status_code == 404
     for method in ("PUT", "DELETE", "PATCH", "OPTIONS"):
