@@ -38,14 +38,14 @@ class Progress:
     def _report(self, began: float) -> None:
         while not self._over.wait(EVERY):
             now = time.monotonic()
-            self._terminal.ensure_newline()
-            self._terminal.write_line(f"{now - began:4.0f} s: {self._ended} tests done, {self._longest(now)}")
+            self._terminal.write(f"\n{now - began:4.0f} s: {self._ended} tests done, {self._longest(now)}\n")
 
     def _longest(self, now: float) -> str:
         running = sorted((since, nodeid) for nodeid, since in self._running.copy().items())
         return f"{running[0][1]} has run for {now - running[0][0]:.0f} s" if running else "the next ones are prepared"
 
 
+@pytest.hookimpl(trylast=True)  # the terminal's reporter is made by another pytest_configure
 def pytest_configure(config: pytest.Config) -> None:
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     if terminal and config.getoption("numprocesses", None):
