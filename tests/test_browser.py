@@ -78,9 +78,7 @@ def test_a_person_signs_in_and_the_newest_version_is_the_access_token(
         assert version
         page.reload()
         assert "Token kept" in page.inner_text("h1")
-        expect(page.locator("main")).to_have_css(
-            "max-width", "736px"
-        )  # as the style sheet says
+        expect(page.locator("main")).to_have_css("max-width", "736px")  # as the style sheet says
     token = sandbox.accounts("token", person)
     assert re.fullmatch(r"TH[\w.-]+", token)
     assert f"version {version[1]}" in sandbox.accounts()
