@@ -19,7 +19,7 @@ REFRESH_URL = "https://threads-refresh-1.us-central1.run.app"
 SWITCHES = {
     "absent_accounts": 404, "public_refused": False, "invoker_required": False, "role_ids_taken": False,
     "source_lag": 0, "api_lag": {}, "resource_manager_off": False, "automatic_refused": "", "no_scheduler": {},
-    "domain": "",
+    "domain": "", "build_seconds": 0,
 }  # fmt: skip
 EMPTY = {
     "version": "528.0.0", "account": "owner@example.com", "monitoring": "alpha", "apis": [], "projects": {},

@@ -7,6 +7,7 @@ Google has several answers the state holds a switch, named as in the fake that t
 
 import json
 import re
+import select
 import socketserver
 import threading
 from pathlib import Path
@@ -24,6 +25,11 @@ GATED = {
     "monitoring": "monitoring",
     "projects": "cloudresourcemanager",
 }
+BUILD = "01234567-89ab-cdef-0123-456789abcdef"
+PROGRESS = (
+    "Building and deploying...\nBuilding Container...Logs are available at "
+    f"[https://console.cloud.google.com/cloud-build/builds;region=us-central1/{BUILD}?project=1].\n"
+)
 LOCK = threading.Lock()  # both builds call at once
 
 
@@ -37,9 +43,20 @@ class Handler(socketserver.StreamRequestHandler):
     def handle(self):
         folder, given, count = Path(self.word()), self.word(), int(self.word())
         argv = [self.word() for _ in range(count)]
+        building = argv[:2] == ["run", "deploy"]
+        self.say(PROGRESS if building else "")
+        if building and self.interrupted(json.loads((folder / "state.json").read_text())["build_seconds"]):
+            return
         with LOCK:
-            answer = call(folder, argv, given)
-        self.wfile.write("".join(f"{part}\0" for part in answer).encode())
+            self.say(*call(folder, argv, given))
+
+    def say(self, *parts):
+        self.wfile.write("".join(f"{part}\0" for part in parts).encode())
+
+    def interrupted(self, seconds):
+        """Return whether the caller went away within this time."""
+        readable, _, _ = select.select([self.connection], [], [], seconds)
+        return bool(readable)
 
 
 def serve():
@@ -64,7 +81,7 @@ def call(folder, argv, given):
         return 1, "", f"ERROR: (gcloud.{'.'.join(words[:3])}) {error}\n"
     finally:
         (folder / "state.json").write_text(json.dumps(state))
-    return 0, printed(answer, flags), "Building and deploying...\nDone.\n" if words[:2] == ["run", "deploy"] else ""
+    return 0, printed(answer, flags), "Done.\n" if words[:2] == ["run", "deploy"] else ""
 
 
 def printed(answer, flags):
