@@ -186,3 +186,11 @@ def test_the_changelog_begins_with_what_is_not_released_and_knows_the_version() 
 def test_the_readme_shows_what_make_run_prints() -> None:
     printed = welcome(Plan({}, ports.read({})), PEOPLE)
     assert re.sub(r"\S*python -m", ".venv/bin/python -m", printed).strip("\n") in text("README.md")
+
+
+def test_the_document_on_permissions_names_every_role_that_is_granted() -> None:
+    lines = [line.split() for line in text("deploy/grants.txt").splitlines() if line and not line.startswith("#")]
+    roles = {role for _, role, _ in lines} - {"roles/secretmanager.secretAccessor"}  # said as "read"
+    named = set(re.findall(r"`((?:roles/|threadsToken)[\w.]+)`", text("docs/permissions.md")))
+    assert roles <= named
+    assert named - roles == {"roles/run.sourceDeveloper"}  # which is compared with ours
