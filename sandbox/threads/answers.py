@@ -12,7 +12,7 @@ from sandbox.threads.parts import Parts
 
 
 class Answers:
-    """Writes the call down, and plays its fault if there is one. `stopping` ends whatever still waits."""
+    """Records the call, and plays its fault if there is one. `stopping` ends every reply that still waits."""
 
     def __init__(self, parts: Parts, stopping: threading.Event) -> None:
         self._parts, self._stopping = parts, stopping

@@ -31,7 +31,7 @@ class Api:
     # The browser's part
 
     def authorization_request(self, query: Mapping[str, str]) -> AuthorizationRequest:
-        """Check what the app asks for; a refusal here is one that the real Threads shows in the browser."""
+        """Return what the app asks for; raise Refused for what the real Threads shows in the browser."""
         return AuthorizationRequest.read(query, self._app.app_id, self._registered())
 
     def redirect_uris(self) -> list[str] | None:
@@ -96,7 +96,7 @@ class Api:
             return token_reply(self._tokens.mint(short_lived.person, long_lived=True, scopes=short_lived.scopes))
 
     def refresh(self, query: Mapping[str, str]) -> dict[str, Any]:
-        """Return 60 more days for a long-lived token that is a day old; renew the grant of a public profile."""
+        """Return a token for 60 more days, for one that is a day old; renew the grant of a public profile."""
         with self._ledger.change() as now:
             _check_grant_type(query, "th_refresh_token")
             token = self._ledger.living_token(query.get("access_token"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, cast
 
-from flask import Flask, Response
+from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
@@ -21,7 +21,6 @@ from sandbox.threads.refusals import REFUSALS
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-# Without form-action: browsers hold it against the redirect that follows the consent page's form.
 _POLICY = "default-src 'none'; style-src 'self'; img-src 'self' data:; base-uri 'none'; frame-ancestors 'none'"
 _NAMES = {404: "not_found", 405: "not_allowed"}
 
@@ -60,6 +59,8 @@ def _keep_private(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     # Not no-referrer: a browser's form would then send `Origin: null`, which the control page refuses.
     response.headers["Referrer-Policy"] = "same-origin"
-    response.headers["Content-Security-Policy"] = _POLICY
+    # Not on the consent page: browsers would refuse to follow its redirect to the app.
+    form_action = "; form-action 'self'" if request.path.startswith("/sandbox") else ""
+    response.headers["Content-Security-Policy"] = _POLICY + form_action
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response

@@ -70,7 +70,7 @@ def _media_url(media_type: str, given: Mapping[str, str]) -> str | None:
 
 
 def _is_unreachable(url: str) -> bool:
-    """Return whether the host is one that never exists (RFC 2606): so a test can have a container that fails."""
+    """Return whether the host never exists (RFC 2606), which is how a test gets a container that fails."""
     return str(urlsplit(url).hostname).endswith(".invalid")
 
 

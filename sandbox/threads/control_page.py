@@ -1,4 +1,4 @@
-"""The page and the JSON addresses beside it that make time pass, things happen to people, and calls fail.
+"""The control page and its JSON addresses: they move the clock, change people, and make calls fail.
 
     curl -H 'Content-Type: application/json' -d '{"by": "60d"}' http://127.0.0.1:9100/sandbox/clock
 
@@ -30,7 +30,7 @@ class ControlPage:
 
     def __init__(self, parts: Parts) -> None:
         self._parts, commands = parts, Commands(parts)
-        # For each address: what it does, and the part of the page to which the browser goes back.
+        # For each address: its command, and the part of the page that the browser is sent back to.
         self._commands: dict[str, tuple[Command, str]] = {
             "clock": (commands.move_clock, "clock"),
             "faults": (commands.set_fault, "faults"),
@@ -87,7 +87,7 @@ class ControlPage:
         return Response(render_template("picture.svg", letter=person.username[0]), mimetype="image/svg+xml")
 
     def _elsewhere(self) -> Response:
-        """Answer whoever follows the redirect of a fault, which is written down."""
+        """Answer a client that follows the redirect of a fault, and record the call."""
         self._parts.control.calls.append(("elsewhere", None))
         return jsonify({"access_token": "TH-of-a-redirect", "token_type": "bearer", "expires_in": 5184000})
 

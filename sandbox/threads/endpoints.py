@@ -45,7 +45,7 @@ class Endpoints:
         return self._answer("exchange_code", "code", self._api.exchange_code)
 
     def probe(self) -> Response:
-        # A GET is how an app token is had, and how some clients exchange a code.
+        # A GET asks for an app token; some clients exchange a code by it.
         if self._parts.control.switches.lenient and self._given().get("grant_type") == "authorization_code":
             return self.exchange_code()
         return self._answer("probe", "", self._api.probe)
@@ -88,7 +88,7 @@ class Endpoints:
     def _about_posts(self, call: str, rule: Callable[[str, Given], dict[str, Any]], about: str) -> Response:
         """Answer a call about the posts of a user, or about one object."""
         given = self._given()
-        # Never wrapped: these replies have a `data` of their own.
+        # Never wrapped: these replies have their own `data`.
         return self._answers.answer(call, given.get("access_token", ""), lambda: jsonify(rule(about, given)))
 
     def _answer(self, call: str, about: str, rule: Callable[[Given], dict[str, Any]]) -> Response:

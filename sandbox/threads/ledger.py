@@ -1,4 +1,4 @@
-"""What the local Threads has written down: people, codes, tokens, posts, redirect URIs, switches and faults.
+"""What the local Threads remembers: people, codes, tokens, posts, redirect URIs, switches and faults.
 
 With a path it is kept there, readable by its owner alone, because it holds whole tokens; without, in memory.
 """
@@ -25,7 +25,7 @@ from sandbox.threads.switches import Switches
 
 
 class Ledger:
-    """Everything that a restart must not lose. `lock` is held by whoever reads or changes more than one record."""
+    """Everything that a restart must not lose. Hold `lock` to read or change more than one record."""
 
     def __init__(self, clock: Clock, path: Path | None = None) -> None:
         self.clock = clock

@@ -79,13 +79,13 @@ class Media:
         return str(_FIRST_ID + 2 * self._made)
 
     def listed(self, owner_id: str | None = None) -> Iterator[Post]:
-        """Yield the posts that are to be seen, newest first, of this owner if one is named."""
+        """Yield the listed posts, newest first; only this owner's if one is named."""
         for post in reversed(self.posts.values()):
             if post.is_listed and owner_id in (None, post.owner_id):
                 yield post
 
     def since(self, owner_id: str, moment: datetime) -> Iterator[Post]:
-        """Yield this owner's posts since the moment, deleted ones too; a carousel is one."""
+        """Yield this owner's posts since the moment, including deleted ones; a carousel counts as one post."""
         for post in self.posts.values():
             if post.owner_id == owner_id and post.parent_id is None and post.posted_at > moment:
                 yield post
@@ -96,7 +96,7 @@ class Media:
         return sum(post.deleted_at > moment for post in posts if post.deleted_at)
 
     def dump(self) -> dict[str, Any]:
-        """Return everything as it is written to the state file."""
+        """Return all records in the form of the state file."""
         return {
             "made": self._made,
             "containers": [asdict(one) for one in self.containers.values()],
@@ -104,7 +104,7 @@ class Media:
         }
 
     def load(self, kept: dict[str, Any]) -> None:
-        """Take everything from what `dump` returned."""
+        """Replace all records with those that `dump` returned."""
         self._made = kept["made"]
         self.containers = {one["id"]: Container(**one) for one in kept["containers"]}
         self.posts = {one["id"]: Post(**one) for one in kept["posts"]}

@@ -1,4 +1,4 @@
-"""Plays a fault over HTTP, down to the socket: late, cut, dripping, never, or something else altogether."""
+"""Plays a fault over HTTP, down to the socket: a late, cut, slow, missing or wrong reply."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PAGE = "<!doctype html><title>Local Threads</title><h1>Something went wrong</h1
 
 
 def refusal_response(refusal: Refusal) -> Response:
-    """Write an error as the API and, for some of them, the consent page does."""
+    """Return an error as the API writes it, and, for some errors, the consent page."""
     response = jsonify(refusal.body())
     response.status_code = refusal.status
     if refusal.retry_after is not None:

@@ -133,7 +133,7 @@ _OTHER = {
     "not_found": Refusal("Unknown path components", 2500, status=404),
     "not_allowed": Refusal("Unsupported method", 100, status=405, type="THApiException"),
 }
-# Of posts and other objects, which the keeper never asks for.
+# For posts and other objects, which the keeper never asks for.
 OBJECT_REFUSALS: Mapping[str, Refusal] = {
     "no_object": Refusal(
         "Unsupported request. The object does not exist or cannot be loaded due to missing permissions",

@@ -18,6 +18,6 @@ class Registration:
 
     @property
     def tokens(self) -> tuple[str, str]:
-        """The app tokens: the one that anybody can write down who knows the secret, and the one that is issued."""
+        """Both forms of the app token: the id and the secret joined, and the one that the API issues."""
         digest = hmac.digest(self.app_secret.encode(), b"app token", hashlib.sha256).hex()
         return f"TH|{self.app_id}|{self.app_secret}", f"TH|{self.app_id}|{digest[:27]}"

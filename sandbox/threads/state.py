@@ -18,7 +18,7 @@ from sandbox.threads.person import Person
 
 
 def describe(parts: Parts, at_most: int | None = None) -> dict[str, Any]:
-    """Return the state as JSON; of people and posts `at_most` so many."""
+    """Return the state as JSON, with `at_most` so many people and posts."""
     people, held = list(parts.people), parts.tokens.by_username()
     names = {person.id: person.username for person in people}
     return {

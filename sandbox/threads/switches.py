@@ -32,7 +32,7 @@ class Switches:
     too_young_status: int = _switch(400, "HTTP status of the too-young error")
 
     def turn(self, wanted: dict[str, Any]) -> None:
-        """Set several switches at once; raise ValueError, and set none, where a name or a value does not fit."""
+        """Set several switches at once; raise ValueError, and set none, if a name or a value does not fit."""
         types = {one.name: type(one.default) for one in fields(self)}
         for name, value in wanted.items():
             if name not in types:

@@ -1,4 +1,4 @@
-"""Codes and tokens: made for the API, and on demand for tests, which may also ask about each."""
+"""Makes codes and tokens for the API and for tests, and answers questions about them."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Tokens:
     def mint(
         self, person: Person, *, long_lived: bool, scopes: Iterable[str], issued_at: datetime | None = None
     ) -> Token:
-        """Make a token and write it down."""
+        """Make a token and record it."""
         since = issued_at or self._ledger.clock.now()
         lifetime = timedelta(seconds=self._ledger.switches.expires_in) if long_lived else SHORT_LIFE
         value = self._readable_value(person, long_lived) if self._readable else f"THAA{self._random_text(132)}"
@@ -98,7 +98,7 @@ class Tokens:
         return token
 
     def renew(self, token: Token) -> Token:
-        """Return the token that a refresh of this one answers with: another or the same, by the switches."""
+        """Return the token that a refresh returns for this one: another or the same, as the switches say."""
         switches = self._ledger.switches
         if not switches.same_string:
             if switches.old_token_dies:

@@ -55,6 +55,8 @@ def test_another_app_finds_the_id_and_the_secret_and_registers_its_redirect_uri(
         assert requests.get(authorize_url(threads), timeout=5).status_code == 200
         shown = page(threads)
         assert get(threads, "/sandbox/state").json()["redirect_uris"] == [CALLBACK, mine]
+        reply = requests.post(f"{threads.url}/sandbox/redirect-uris", json={"remove": mine}, timeout=5)
+        assert (reply.status_code, "remove" in reply.json()["error"]) == (400, True)
         for wrong in ("http://bot.example/callback", "bot.example", "https://bot.example/#x", ""):
             reply = requests.post(f"{threads.url}/sandbox/redirect-uris", json={"add": wrong}, timeout=5)
             assert (reply.status_code, "not a redirect URI" in reply.json()["error"]) == (400, True), wrong
@@ -97,6 +99,7 @@ def test_every_reply_forbids_what_the_pages_do_not_need(threads: LocalThreads, p
     policy = reply.headers["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; style-src 'self'; img-src 'self' data:;")
     assert "unsafe" not in policy
+    assert ("form-action 'self'" in policy) is path.startswith("/sandbox")
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert "style=" not in reply.text
     assert "<style" not in reply.text

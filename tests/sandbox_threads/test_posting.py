@@ -118,6 +118,7 @@ def test_a_text_has_up_to_500_characters_and_an_emoji_counts_as_its_bytes(
         {"media_type": "IMAGE"},
         {"media_type": "IMAGE", "image_url": "cat.png"},
         {"media_type": "IMAGE", "image_url": "file:///etc/passwd"},
+        {"media_type": "IMAGE", "image_url": "ftp://example.com/cat.png"},
         {"media_type": "IMAGE", "image_url": "https://[cat"},
         {"media_type": "IMAGE", "image_url": "https://example.com/a cat.png"},
         {"media_type": "VIDEO", "image_url": IMAGE},
@@ -135,7 +136,9 @@ def test_an_image_and_a_video_take_the_time_that_is_switched(threads: LocalThrea
     text = made(threads, token, media_type="TEXT", text="x")
     video = made(threads, token, media_type="VIDEO", video_url=VIDEO, text="a cat")
     assert [status(threads, token, one)["status"] for one in (text, video)] == ["FINISHED", "IN_PROGRESS"]
-    assert error(publish(threads, token, video)) == (100, None)
+    refused = publish(threads, token, video)
+    assert error(refused) == (100, None)
+    assert "not ready" in refused.json()["error"]["message"]
     clock.forward(timedelta(seconds=30))
     assert status(threads, token, video)["status"] == "FINISHED"
     post = publish(threads, token, video).json()["id"]
@@ -171,6 +174,13 @@ def test_a_carousel_has_children_that_are_published_with_it(threads: LocalThread
     assert get(threads, f"/{second}", fields="media_url", access_token=token).json() == {"media_url": VIDEO}
     listed = get(threads, "/me/threads", access_token=token).json()
     assert listed["data"] == [{"id": post}]
+    limit = get(threads, "/me/threads_publishing_limit", access_token=token).json()
+    assert limit == {"data": [{"quota_usage": 1}]}
+    remover = threads.tokens.issue_long_lived("alice", scopes=["threads_basic", "threads_delete"])
+    query = {"access_token": remover}
+    assert error(requests.delete(f"{threads.url}/{first}", params=query, timeout=5)) == (100, 33)
+    assert requests.delete(f"{threads.url}/{post}", params=query, timeout=5).status_code == 200
+    assert error(get(threads, f"/{first}", access_token=token)) == (100, 33)
     assert error(make(threads, token, media_type="CAROUSEL", children=",".join(items))) == (100, None)
 
 
@@ -220,6 +230,8 @@ def test_every_call_wants_its_permission(threads: LocalThreads) -> None:
     assert error(publish(threads, reader, "1")) == (10, None)
     assert error(get(threads, "/me/threads_publishing_limit", access_token=reader)) == (10, None)
     assert get(threads, "/me/threads", access_token=reader).json() == {"data": []}
+    without_basic = threads.tokens.issue_long_lived("alice", scopes=["threads_content_publish"])
+    assert error(make(threads, without_basic, media_type="TEXT", text="x")) == (10, None)
     threads.clock.forward(60 * DAY)
     assert error(get(threads, "/me/threads", access_token=reader)) == (190, 463)
 
