@@ -4,8 +4,8 @@ BIN := .venv/bin
 NODE_CLIENT := tests/clients/node_modules/.package-lock.json
 THREADS_CLIENTS := .venv/clients.stamp
 BENCHES := $(addprefix bench-,cold warm calls accounts memory)
-# The tests wait more than they compute, so there are twice as many processes as cores.
-PROCESSES ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+# The tests wait for a quarter of their time, so three processes keep two cores busy.
+PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint soak fuzz bench $(BENCHES) lock reset clean

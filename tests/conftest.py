@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import functions_framework
@@ -15,6 +16,9 @@ from sandbox.threads.server import LocalThreads
 from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, MAIN, PUBLIC_URL
 from token_keeper import clock as keeper_clock
 
+# A script starts what runs in its background with Ctrl-C ignored, and the programs under test would inherit that.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # The same examples every time, and no deadline that a busy machine could miss.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
