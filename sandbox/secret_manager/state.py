@@ -1,19 +1,16 @@
-"""The stored secrets, their versions and payloads, in memory or in one file.
-
-The file holds tokens in the clear, so its mode is 0600. It is replaced as a whole, so that after a `kill -9` it still
-holds everything that was answered.
-"""
+"""The stored secrets, their versions and payloads, in memory or in one file."""
 
 from __future__ import annotations
 
 import base64
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from google.cloud.secretmanager_v1.types import Secret, SecretVersion
+
+from sandbox.state_file import write_state
 
 
 @dataclass
@@ -41,16 +38,8 @@ class SecretState:
 
     def save(self) -> None:
         """Write the state to its file, if it has one."""
-        if not self._path:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_name(f"{self._path.name}.tmp")
-        draft.unlink(missing_ok=True)
-        with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(self._dump(), file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(self._path)
+        if self._path:
+            write_state(self._path, self._dump())
 
     def _dump(self) -> dict[str, Any]:
         return {

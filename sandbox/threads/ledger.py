@@ -6,7 +6,6 @@ With a path it is kept there, readable by its owner alone, because it holds whol
 from __future__ import annotations
 
 import json
-import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.clock import Clock
+from sandbox.state_file import write_state
 from sandbox.threads.credentials import Code, Token
 from sandbox.threads.faults import Fault
 from sandbox.threads.media import Media
@@ -69,15 +69,8 @@ class Ledger:
         return token
 
     def _save(self) -> None:
-        """Write everything to the path, whole or not at all."""
-        if not self._path:
-            return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        draft = self._path.with_suffix(f".{os.getpid()}.tmp")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            json.dump(self._dump(), file)
-        draft.replace(self._path)
+        if self._path:
+            write_state(self._path, self._dump())
 
     def _dump(self) -> dict[str, Any]:
         return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,24 +11,34 @@ CONTAINER_LIFE = timedelta(hours=24)
 _FIRST_ID = 18050000000000001
 
 
-@dataclass
-class Container:
-    """A post that is not published yet. `failed` is Meta's word for why the media could not be processed."""
+@dataclass(kw_only=True)
+class Content:
+    """What a container and the post that it becomes have in common."""
 
-    id: str
     owner_id: str
     media_type: str
-    made_at: datetime
-    ready_at: datetime
     text: str = ""
     media_url: str | None = None
     alt_text: str | None = None
-    children: list[str] = field(default_factory=list)
     reply_to_id: str | None = None
     quote_post_id: str | None = None
+
+
+@dataclass(kw_only=True)
+class Container(Content):
+    """A post that is not published yet. `failed` is Meta's word for why the media could not be processed."""
+
+    id: str
+    made_at: datetime
+    ready_at: datetime
+    children: list[str] = field(default_factory=list)
     is_carousel_item: bool = False
     failed: str | None = None
     published_as: str | None = None
+
+    def content(self) -> dict[str, Any]:
+        """Return what the post will have of this container."""
+        return {one.name: getattr(self, one.name) for one in fields(Content)}
 
     def status(self, now: datetime) -> str:
         """Return Meta's word for how far this container is."""
@@ -41,21 +51,14 @@ class Container:
         return "FINISHED" if now >= self.ready_at else "IN_PROGRESS"
 
 
-@dataclass
-class Post:
+@dataclass(kw_only=True)
+class Post(Content):
     """A published post. `token_end` is the end of the token that published it; children of a carousel have a parent."""
 
     id: str
-    owner_id: str
-    media_type: str
     posted_at: datetime
     token_end: str
-    text: str = ""
-    media_url: str | None = None
-    alt_text: str | None = None
     children: list[str] = field(default_factory=list)
-    reply_to_id: str | None = None
-    quote_post_id: str | None = None
     parent_id: str | None = None
     deleted_at: datetime | None = None
 

@@ -59,20 +59,8 @@ def _check_ready(media: Media, container: Container, now: datetime) -> None:
 
 
 def _post(media: Media, container: Container, token: Token, now: datetime, parent_id: str | None = None) -> Post:
-    post = Post(
-        id=media.next_id(),
-        owner_id=container.owner_id,
-        media_type=container.media_type,
-        posted_at=now,
-        token_end=token.value[-4:],
-        text=container.text,
-        media_url=container.media_url,
-        alt_text=container.alt_text,
-        children=[],
-        reply_to_id=container.reply_to_id,
-        quote_post_id=container.quote_post_id,
-        parent_id=parent_id,
-    )
+    end = token.value[-4:]
+    post = Post(id=media.next_id(), posted_at=now, token_end=end, parent_id=parent_id, **container.content())
     media.posts[post.id] = post
     container.published_as = post.id
     if parent_id:
