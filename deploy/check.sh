@@ -215,9 +215,15 @@ check_credentials() {
       ;;
     *)
       wrong "Threads does not know THREADS_APP_ID $id (code ${code:-none}): is it the Meta App ID?" \
-        "it is in App settings → Basic, further down than the Meta App ID: $(again functions)"
+        "it is in App settings → Basic, further down than the Meta App ID: $(another_app_id "$id")"
       ;;
   esac
+}
+
+another_app_id() {  # what deploys another one: the one that the environment has, or one to fill in
+  local given="$THREADS_APP_ID"
+  if [[ -z $given || $given == "$1" ]]; then given=…; fi
+  echo "THREADS_APP_ID=$given $(THREADS_APP_ID="$given" again functions)"
 }
 
 check_accounts() {

@@ -188,7 +188,7 @@ FAULTS = {
     "PUBLIC_URL": (2, env("threads-oauth", "PUBLIC_URL", "https://old.example.com"), "PUBLIC_URL of threads-oauth is https://old", "functions"),
     "refresh has app secret": (2, env("threads-refresh", "THREADS_APP_SECRET", "x"), "given the app secret", "functions"),
     # what Threads says
-    "Meta App ID": (2, env("threads-oauth", "THREADS_APP_ID", "99"), "THREADS_APP_ID 99", "further down"),
+    "Meta App ID": (2, env("threads-oauth", "THREADS_APP_ID", "99"), "THREADS_APP_ID 99", "further down than the Meta App ID: THREADS_APP_ID=… PROJECT_ID=demo"),
     "wrong app secret": (3, put("x", "secrets", "threads-app-secret", "versions", 0, "payload"), "refuses the app secret", "THREADS_APP_SECRET=ask"),
     "no app secret": (4, put([], "secrets", "threads-app-secret", "versions"), "no app secret", "THREADS_APP_SECRET=ask"),
     "Threads down": (5, env("threads-oauth", "THREADS_API_URL", "http://127.0.0.1:9"), "could not be asked", "later"),
