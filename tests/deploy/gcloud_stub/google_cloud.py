@@ -45,7 +45,9 @@ class Handler(socketserver.StreamRequestHandler):
         argv = [self.word() for _ in range(count)]
         building = argv[:2] == ["run", "deploy"]
         self.say(PROGRESS if building else "")
-        if building and self.interrupted(json.loads((folder / "state.json").read_text())["build_seconds"]):
+        with LOCK:
+            seconds = json.loads((folder / "state.json").read_text())["build_seconds"]
+        if building and seconds and self.interrupted(seconds):
             return
         with LOCK:
             self.say(*call(folder, argv, given))
