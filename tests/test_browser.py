@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.make_run.local_run import LocalRun, free_ports, started
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.support.programs import CHROMIUM
 
 pytestmark = pytest.mark.browser
-if not CHROMIUM and os.environ.get("REQUIRE_BROWSER") != "1":
-    pytest.skip("There is no Chromium on this machine.", allow_module_level=True)
-
-from playwright.sync_api import Browser, Page, expect, sync_playwright  # noqa: E402 (only where there is a browser)
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +23,6 @@ def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    assert CHROMIUM, "REQUIRE_BROWSER=1, and there is no Chromium on this machine."
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-background-networking"]

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.support import need
-
 pytestmark = pytest.mark.gcloud
 Gcloud = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -18,7 +16,6 @@ Gcloud = Callable[..., "subprocess.CompletedProcess[str]"]
 @pytest.fixture
 def secrets(manager, tmp_path: Path) -> Gcloud:
     """Return a function that runs `gcloud secrets` with these arguments."""
-    need("gcloud")
     (tmp_path / "access-token").write_text("anything")
     environ = {
         "PATH": os.environ["PATH"],

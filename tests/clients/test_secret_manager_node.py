@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.support import need
-
 HERE = Path(__file__).parent
 pytestmark = pytest.mark.npm
 
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_the_node_client_reads_adds_lists_and_changes(manager, transport):
-    need("npm", installed=HERE / "node_modules")
     address = manager.address if transport == "grpc" else manager.rest_url
     command = ["node", "secret_manager.mjs", transport, address.rpartition(":")[2]]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)

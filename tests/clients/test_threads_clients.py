@@ -11,17 +11,16 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.clients.support import need_environment
-from tests.make_run.local_run import ROOT, LocalRun, started
+from tests.make_run.local_run import LocalRun, started
+from tests.support.programs import CLIENTS_PYTHON
 
+pytestmark = pytest.mark.clients
 BOTS = Path(__file__).parent / "bots"
-PYTHON = ROOT / ".venv/clients/bin/python"
 REDIRECT_URI = "http://127.0.0.1:1/of-the-bot"  # nobody listens there: the test is the browser
 
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalRun]:
-    need_environment(PYTHON)
     with started(tmp_path_factory.mktemp("clients")) as local:
         assert local.post("THREADS_PORT", "/sandbox/redirect-uris", add=REDIRECT_URI).status_code == 200
         yield local
@@ -32,7 +31,7 @@ def state(local: LocalRun) -> dict:
 
 
 def use(local: LocalRun, client: str) -> dict:
-    """Let the client do all that a bot does, in a process of its own; return what it reports."""
+    """Run the client, which does all that a bot does, in a process of its own, and return its report."""
     env = {
         "PATH": os.environ["PATH"],
         "CI": "1",  # pythreads wants a certificate otherwise, which the local Threads does not need
@@ -43,7 +42,7 @@ def use(local: LocalRun, client: str) -> dict:
         "LOCAL_REDIRECT_URI": REDIRECT_URI,
         "LOCAL_PERSON": "alice",
     }
-    command = [str(PYTHON), str(BOTS / f"use_{client}.py")]
+    command = [str(CLIENTS_PYTHON), str(BOTS / f"use_{client}.py")]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

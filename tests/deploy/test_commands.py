@@ -1,7 +1,6 @@
 """The real gcloud parses every command of deploy.sh and of the documents, and shows what would be uploaded."""
 
 import json
-import os
 import re
 import shlex
 import shutil
@@ -13,14 +12,6 @@ from tests.deploy.deployment import APP_SECRET, ROOT, SETTINGS, Cloud
 
 pytestmark = pytest.mark.gcloud
 CACHES = ("__pycache__", ".pyc")
-
-
-@pytest.fixture(scope="module", autouse=True)
-def gcloud():
-    if not shutil.which("gcloud"):
-        if os.environ.get("REQUIRE_GCLOUD") == "1":
-            pytest.fail("REQUIRE_GCLOUD=1, and there is no gcloud")
-        pytest.skip("there is no gcloud")
 
 
 def real(*arguments, **options):

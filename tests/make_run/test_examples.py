@@ -15,11 +15,10 @@ import requests
 
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from tests.clients.support import need
 from tests.make_run.local_run import ROOT, started
+from tests.support.programs import NODE_MODULES
 
 EXAMPLES = ROOT / "examples"
-NODE_MODULES = ROOT / "tests/clients/node_modules"
 DEAD = "THdead-sentinel"
 
 
@@ -28,7 +27,6 @@ def command(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
     """The command of the example, in a folder where its packages are found."""
     if request.param == "post.py":
         return [sys.executable, str(EXAMPLES / "post.py")]
-    need("npm", installed=NODE_MODULES)
     (tmp_path / "node_modules").symlink_to(NODE_MODULES)
     shutil.copy(EXAMPLES / "post.mjs", tmp_path)
     return ["node", str(tmp_path / "post.mjs")]

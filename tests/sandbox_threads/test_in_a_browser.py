@@ -2,30 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import sync_playwright
 
 from sandbox.threads.server import LocalThreads
 from tests.sandbox_threads.calls import DAY, authorize_url
+from tests.support.programs import CHROMIUM
 
 
 @pytest.fixture
 def browser_page() -> Iterator[Any]:
     """A page of a browser that runs no script, as wide as a phone."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not chromium:
-        if os.environ.get("REQUIRE_BROWSER") == "1":
-            pytest.fail("REQUIRE_BROWSER=1, and there is no Chromium")
-        pytest.skip("there is no Chromium")
-    from playwright.sync_api import sync_playwright
-
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
         page = browser.new_page(java_script_enabled=False, viewport={"width": 390, "height": 844})
         page.set_default_timeout(10_000)
         yield page
