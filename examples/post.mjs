@@ -10,7 +10,8 @@ import { PassThroughClient } from "google-auth-library";
 const API = `${process.env.THREADS_API_URL ?? "https://graph.threads.com"}/v1.0`;
 const [username, text] = process.argv.slice(2);
 
-class TokenRefused extends Error {} // Threads no longer accepts this token (error code 190)
+// Threads no longer accepts this token. If it is the newest one, its account must sign in again.
+class TokenRefused extends Error {}
 
 function connect() {
   const emulator = process.env.SECRET_MANAGER_EMULATOR_HOST; // the local one, of `make run`
@@ -31,7 +32,7 @@ async function newestToken() {
 async function send(path, form) {
   const reply = await fetch(`${API}/${path}`, { method: "POST", body: new URLSearchParams(form) });
   const { id, error } = await reply.json();
-  if (error?.code === 190) throw new TokenRefused();
+  if (error?.code === 190) throw new TokenRefused("error code 190: if it lasts, sign in again");
   if (!reply.ok) throw new Error(`Threads refused this: HTTP status ${reply.status}, error code ${error?.code}.`);
   return id;
 }

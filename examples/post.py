@@ -15,7 +15,7 @@ API = os.environ.get("THREADS_API_URL", "https://graph.threads.com") + "/v1.0"
 
 
 class TokenRefused(Exception):
-    """Threads no longer accepts this token (error code 190)."""
+    """Threads no longer accepts this token. If it is the newest one, its account must sign in again."""
 
 
 def connect() -> SecretManagerServiceClient:
@@ -36,7 +36,7 @@ def send(path: str, **form: str) -> str:
     answer = reply.json()
     code = answer.get("error", {}).get("code")
     if code == 190:
-        raise TokenRefused
+        raise TokenRefused("error code 190: if it lasts, sign in again")
     if not reply.ok:
         raise SystemExit(f"Threads refused this: HTTP status {reply.status_code}, error code {code}.")
     return answer["id"]
