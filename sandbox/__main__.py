@@ -39,7 +39,8 @@ def main() -> int:
 
 def _end_by_signals() -> None:
     for number in ENDINGS:
-        if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` leaves it
+        # `nohup` leaves SIGHUP ignored on purpose; a script's `make run &` leaves SIGINT ignored without meaning it.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler)
 
 

@@ -30,7 +30,7 @@ def _steps(plan: Plan, allowed: Sequence[str]) -> list[str]:
     steps.insert(2, f"Post           {_post(plan, name)}")
     if not plan.is_real:
         steps.insert(3, f"Move the time  {_python()} -m sandbox.clock 30d")
-        steps.append(f"Make trouble   {plan.at('THREADS')}/sandbox")
+        steps.append(f"Control page   {plan.at('THREADS')}/sandbox")
     return steps
 
 

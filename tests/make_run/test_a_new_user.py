@@ -35,7 +35,7 @@ def run(local: LocalRun, step: str) -> str:
 
 
 def state(local: LocalRun) -> dict[str, Any]:
-    return requests.get(f"{printed(local, 'Make trouble')}/state", timeout=20).json()
+    return requests.get(f"{printed(local, 'Control page')}/state", timeout=20).json()
 
 
 def sign_in(start: str) -> requests.Response:
@@ -50,7 +50,7 @@ def sign_in(start: str) -> requests.Response:
 
 
 def move_the_clock(local: LocalRun, by: str) -> None:
-    page = printed(local, "Make trouble")
+    page = printed(local, "Control page")
     assert requests.post(f"{page}/clock", data={"by": by}, timeout=20).status_code == 200
 
 
@@ -70,7 +70,7 @@ def test_from_a_clone_to_a_post_and_sixty_days_on_to_another(tmp_path: Path) -> 
         posts = state(local)["posts"]
         assert [post["token_ends_with"] for post in posts] == [refreshed[-4:], first[-4:]]
         assert posts[0]["posted_at"] > posts[1]["posted_at"]
-        page = requests.get(printed(local, "Make trouble"), timeout=20).text
+        page = requests.get(printed(local, "Control page"), timeout=20).text
         assert page.count("Hello") >= 2
         assert refreshed[-4:] in page
 

@@ -138,6 +138,21 @@ def test_a_hang_up_that_nohup_ignores_ends_nothing(tmp_path: Path) -> None:
     local.end(signal.SIGTERM)
 
 
+def test_an_interrupt_ends_what_a_script_has_started_in_the_background(tmp_path: Path) -> None:
+    """A shell without job control starts such a command with SIGINT ignored."""
+    (tmp_path / "script").write_text(f"{' '.join(SANDBOX)} & echo $!; wait")
+    process = subprocess.Popen(
+        ["sh", "script"], cwd=tmp_path, env=environ(free_ports()), stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    pid = int(process.stdout.readline())
+    local = LocalRun(process, {}, tmp_path)
+    local.wait()
+    os.kill(pid, signal.SIGINT)
+    until(lambda: not local.children(), 10)
+    process.communicate(timeout=10)
+
+
 @pytest.mark.parametrize("seconds", [0.15, 0.4, 0.8])
 def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path, seconds: float) -> None:
     local = begin(tmp_path, free_ports())

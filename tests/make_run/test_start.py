@@ -44,7 +44,7 @@ def test_what_it_prints_is_where_everything_is_and_its_folder_has_no_other_file(
     with started(tmp_path) as local:
         for page in PAGES[:2]:
             assert f"{local.at(*page)}\n" in local.said
-        assert f"Make trouble   {local.at('THREADS_PORT', '/sandbox')}\n" in local.said
+        assert f"Control page   {local.at('THREADS_PORT', '/sandbox')}\n" in local.said
         command = f"-m sandbox.accounts {' '.join(local.where)}"
         assert f"{command} token alice\n" in local.said
         assert "May sign in: alice, bob, carol, dotted.name. Another: " in local.said
