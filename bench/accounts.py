@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from bench.figures import Figure, written
-from bench.process import Request, Server, function
+from bench.process import ROOT, Request, Server, function
 from bench.stand_ins import StandIns
 
 GROUP = "Many accounts"
@@ -39,8 +39,7 @@ def run(both: StandIns, accounts: int, quota: int = 0, workers: int = 0) -> Run:
     """Refresh the accounts in the first run of a new instance. Without a quota, the client does not pace itself."""
     print(f"{accounts:,} accounts, {quota or 'no'} quota{', one at a time' if workers == 1 else ''}", file=sys.stderr)
     both.set(accounts=accounts, quota=quota)
-    environ = both.environ | ({"BENCH_WORKERS": str(workers)} if workers else {})
-    with Server(function("refresh", "main.py" if quota else "bench/functions.py"), environ) as server:
+    with Server(function("refresh", "main.py" if quota else "sandbox/functions.py"), _environ(both, workers)) as server:
         server.ask(Request("/is-it-there", 404))
         _wait_for_window(quota)
         begun = time.perf_counter()
@@ -48,6 +47,12 @@ def run(both: StandIns, accounts: int, quota: int = 0, workers: int = 0) -> Run:
         seconds = time.perf_counter() - begun
         failures = accounts - body["outcomes"].get("refreshed", 0)
         return Run(accounts, seconds, server.memory(), server.cpu(), failures, both.calls()["refused"])
+
+
+def _environ(both: StandIns, workers: int) -> dict[str, str]:
+    """Return an environment without the quota that the client keeps to."""
+    limits = {"quota": 10**9, **({"workers": workers} if workers else {})}
+    return {**both.environ, "KEEPER_LIMITS": json.dumps(limits), "PYTHONPATH": str(ROOT)}
 
 
 def _wait_for_window(quota: int) -> None:

@@ -7,19 +7,22 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from bench import people
-from token_keeper.run import WORKERS
+from token_keeper.clock import SystemClock
+from token_keeper.connection import Connection
+from token_keeper.limits import Limits
 from token_keeper.threads import ThreadsClient
 
 
 def main() -> None:
     url, accounts = sys.argv[1], int(sys.argv[2])
     begun = time.process_time()
-    threads = ThreadsClient(url, WORKERS)
+    limits = Limits()
+    threads = ThreadsClient(Connection(url, limits), limits, SystemClock())
 
     def work(number: int) -> None:
         threads.inspect(threads.refresh_token(people.token(number)).access_token)
 
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(limits.workers) as pool:
         list(pool.map(work, range(accounts)))
     print(time.process_time() - begun)
 

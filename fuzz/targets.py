@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -83,15 +84,15 @@ def make_signed() -> Test:
 
 def make_deletion_code() -> Test:
     from token_keeper.settings import Secret
-    from token_keeper.signing import deletion_code, read_deletion_code
+    from token_keeper.signing import Deletion, DeletionState
 
     key = Secret(SENTINEL)
-    genuine = deletion_code(key, NOW, True)
+    genuine = DeletionState(Deletion.SCHEDULED, NOW, NOW).sign(key)
 
     def test(data: bytes) -> None:
         text = _mutated(genuine, data)
         with refused_at_most():
-            read_deletion_code(key, text)
+            DeletionState.read(key, text)
             assert text == genuine, "a deletion code that was not made here was read"
 
     return test
@@ -193,22 +194,27 @@ def make_http() -> Test:
 
 def make_reply() -> Test:
     """Read an HTTP status and a body with each reader of the client."""
-    from token_keeper import threads
-    from token_keeper.account import looks_like_token
+    from token_keeper.access_token import looks_like_token
+    from token_keeper.clock import SystemClock
+    from token_keeper.limits import Limits
+    from token_keeper.refusals import Reply
+    from token_keeper.threads import ThreadsClient
 
-    class Canned(threads.ThreadsClient):
-        """A client that receives the fuzzer's replies."""
+    class Canned:
+        """A wire that brings the fuzzer's replies."""
 
-        def _send(self, method: str, path: str, **what: Any) -> dict[str, Any]:
-            return threads._understand(self.status, self.body)
+        reply = Reply(200, b"")
 
-        status, body = 200, b""
+        def send(self, method: str, path: str, seconds: float, **what: Any) -> Reply:
+            return self.reply
 
-    threads.BACKOFF = 0.0
-    client = Canned("http://127.0.0.1:1")
+    wire = Canned()
+    client = ThreadsClient(wire, Limits(attempts=1), SystemClock())
 
     def test(data: bytes) -> None:
-        client.status, client.body = (200, 400, 401, 403, 429, 500, 302, 204)[data[0] % 8] if data else 200, data[1:]
+        status = (200, 400, 401, 403, 429, 500, 302, 204)[data[0] % 8] if data else 200
+        wire.reply = Reply(status, data[1:], as_text(data[1:9]))
+        client.until(inf)  # a new count of refusals
         with refused_at_most():
             token = client.exchange_code("1", SENTINEL, "https://keeper.example/callback", "c")
             assert looks_like_token(token)
@@ -228,7 +234,10 @@ def make_wire() -> Test:
     import socket
     import threading
 
-    from token_keeper import threads
+    from token_keeper.clock import SystemClock
+    from token_keeper.connection import Connection
+    from token_keeper.limits import Limits
+    from token_keeper.threads import ThreadsClient
 
     server = socket.create_server(("127.0.0.1", 0), backlog=64)
     reply: list[bytes] = [b""]
@@ -246,7 +255,9 @@ def make_wire() -> Test:
                     pass
 
     threading.Thread(target=serve, daemon=True).start()
-    client = threads.ThreadsClient(f"http://127.0.0.1:{server.getsockname()[1]}")
+    limits = Limits(attempts=1)
+    connection = Connection(f"http://127.0.0.1:{server.getsockname()[1]}", limits)
+    client = ThreadsClient(connection, limits, SystemClock())
 
     def test(data: bytes) -> None:
         # A server may send "100 Continue" without end, which only the callback's limit ends.
@@ -270,11 +281,11 @@ def make_facts() -> Test:
         annotations = dict(zip(names, values, strict=False))
         secret_id = values[-1]
         account = Account.from_secret(secret_id, {"threads-user-id": values[0]}, annotations, "etag")
-        assert account.labels["managed-by"] == "threads-token-keeper"
+        assert "managed-by" not in account.labels
         assert account.well_named == (secret_id_for(account.username) == secret_id)
         if account.facts:
             again = Facts.parse(account.annotations)
-            assert again is None or again.version == account.facts.version
+            assert again is None or again.number == account.facts.number
             assert account.facts.expires_at.tzinfo is UTC
 
     return test
@@ -300,7 +311,7 @@ def make_settings() -> Test:
 
 
 def make_token() -> Test:
-    from token_keeper.account import looks_like_token
+    from token_keeper.access_token import looks_like_token
 
     def test(data: bytes) -> None:
         text = as_text(data)

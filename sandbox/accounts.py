@@ -20,7 +20,7 @@ from google.cloud.secretmanager_v1.types import ListSecretsRequest, Secret
 from sandbox.secret_manager.server import DEFAULT_PORT, DEFAULT_PROJECT
 from token_keeper.account import KEEPER, MANAGED_BY, Account, secret_id_for
 from token_keeper.clock import rfc3339
-from token_keeper.store import connect
+from token_keeper.secret_manager import connect
 
 _ONCE: dict[str, Any] = {"retry": None, "timeout": 5.0}  # on this machine, waiting would not help
 
@@ -89,7 +89,7 @@ def _named(username: str) -> Iterator[None]:
 def _list(accounts: Accounts, args: argparse.Namespace) -> None:
     for account in accounts.all():
         facts = account.facts
-        kept = f"version {facts.version}, expires {rfc3339(facts.expires_at)}" if facts else "nothing kept yet"
+        kept = f"version {facts.number}, expires {rfc3339(facts.expires_at)}" if facts else "nothing kept yet"
         print(f"{account.username}: {kept}")
 
 

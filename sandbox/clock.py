@@ -14,6 +14,7 @@ import json
 import os
 import re
 import threading
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -34,6 +35,12 @@ class Clock:
         """Give the sandbox's time, aware, in UTC."""
         with self._lock:
             return datetime.now(UTC) + self._current_offset()
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
 
     def forward(self, by: timedelta) -> datetime:
         """Move the clock on by `by`, which is not negative, and give the new time."""

@@ -46,20 +46,36 @@ def _line(report: Report) -> str:
 def _summary(reports: list[Report], seconds: float) -> str:
     counted: Counter[str] = sum((report.counted for report in reports), Counter())
     excused: Counter[str] = sum((report.excused for report in reports), Counter())
-    losses = sum(1 for report in reports if report.violation)
-    outage = max((report.longest_outage for report in reports), default=0.0)
+    violations = [report.violation for report in reports if report.violation]
+    silences = sum("SILENCE" in violation for violation in violations)
+    numbers = {
+        "account-days": sum(report.account_days for report in reports),
+        "losses": len(violations) - silences,
+        "silences": silences,
+        **{name: counted[name] for name in ("refreshed", "sign-ins", "runs", "remote calls")},
+        **{name: counted[name] for name in ("faults", "crashes", "late rights", "outages")},
+    }
     lines = [
         "",
-        f"account-days       {sum(report.account_days for report in reports):,}",
-        f"losses             {losses}",
-        *(f"{name:18} {counted[name]:,}" for name in ("refreshed", "sign-ins", "runs", "remote calls")),
-        *(f"{name:18} {counted[name]:,}" for name in ("faults", "crashes", "outages")),
-        f"longest outage     {outage:.1f} days",
+        *(f"{name:18} {number:,}" for name, number in numbers.items()),
+        *_group(counted, "outage of "),
+        f"longest outage     {max((report.longest_outage for report in reports), default=0.0):.1f} days",
+        *_group(counted, "operators: "),
+        "somebody was told",
+        *_group(counted, "told: "),
+        f"longest silence    {max((report.longest_silence for report in reports), default=0.0):.1f} days",
         f"nobody could have  {sum(excused.values()):,}",
-        *(f"  {count:6,} {reason}" for reason, count in excused.most_common()),
+        *_group(excused, ""),
         f"took               {seconds:.0f} s",
     ]
     return "\n".join(lines)
+
+
+def _group(counted: Counter[str], prefix: str) -> list[str]:
+    """Return a line for each thing whose name begins with this, the most frequent first."""
+    return [
+        f"  {n:6,} {name.removeprefix(prefix)}" for name, n in counted.most_common() if name.startswith(prefix) and n
+    ]
 
 
 def _arguments() -> argparse.Namespace:

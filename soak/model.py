@@ -4,53 +4,31 @@ The promise: an account of which the store has held a living, long-lived token o
 holds one from then on. The exceptions, and there are no others:
 
 - revoked: the person (or Threads, on their behalf) ended every token of theirs, or had them destroyed;
-- torn: Threads lets the old token die at a refresh, this was the refresh, and the new one never reached the store
-  because the reply got lost, the process was killed, Secret Manager refused it for as long as it was tried, or
-  Threads itself disowned it. Which of these it was is seen at the wire, not guessed.
+- taken away: somebody destroyed or disabled every version by hand;
+- torn: a token got lost on its way, for a reason of `soak.flights`.
+
+And the right one is the newest: a run adds a token only over what it was made of, never over a living newer one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from datetime import timedelta
 
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.credentials import Token
 from sandbox.threads.person import Person
 from sandbox.threads.server import LocalThreads
+from soak.flights import Flight, Flights
 from soak.processes import Process
-from soak.weather import KILL, SPOILT_REPLIES, TIMEOUT, Trouble
+from soak.violation import Violation
+from soak.weather import Trouble
 from soak.wire import WRITES, Call
-from token_keeper.account import USER_ID, secret_id_for
+from token_keeper.access_token import bare
+from token_keeper.account import MANAGED_BY, USER_ID, secret_id_for
 
-# A refresh keeps trying to store for 300 s; less than this and it gave up too early.
-LONG_ENOUGH = timedelta(seconds=240)
-
-# Answers of `/me` by which Threads says that a token is dead, or somebody else's, or that its person must sign in.
-VERDICTS = frozenset(
-    {"invalid_token", "app_removed", "checkpoint", "unconfirmed", "password_changed", "expired", "invalidated"}
-    | {"session_492", "session", "unauthorized", "error_in_200", "another_person", "no_resource", "no_resource_100"}
-    | {"wrong_kind", "bad_parameter", "no_token_given", "not_found", "not_allowed", "too_young"}
-    | {"permission", "permission_200", "permission_299"}
-)
-# Codes of Secret Manager that are not worth a repetition.
-FINAL_CODES = frozenset({"PERMISSION_DENIED", "FAILED_PRECONDITION", "NOT_FOUND"})
-
-
-class Violation(AssertionError):
-    """The promise is broken."""
-
-
-@dataclass
-class Flight:
-    """A token that Threads has made and the store has not: on its way, and the old one is dead."""
-
-    secret: str
-    token: str
-    process: Process
-    reason: str | None = None
-    first_failure: float | None = None
+Seen = tuple[dict[int, str], dict[str, str]]
 
 
 class Model:
@@ -61,12 +39,12 @@ class Model:
         self.accounts: dict[str, Person] = {}
         self.kept: dict[str, bool] = {}
         self.touched: dict[str, None] = {}
-        self.pasted: set[tuple[str, int]] = set()
-        self.losses_excused: dict[str, int] = {}
-        self._flights: list[Flight] = []
+        self.flights = Flights()
+        self._origins: dict[str, str] = {}  # of each token, the one that it was made of
         self._foreign: set[str] = set()
         self._never_proven: set[str] = set()
-        self._before: dict[tuple[int, str], tuple[dict[int, str], dict[str, str]]] = {}
+        self._before: dict[tuple[int, str], Seen] = {}
+        self._newest: dict[int, tuple[str, bool]] = {}
 
     # What is watched at the wire
 
@@ -75,81 +53,99 @@ class Model:
             self._before[id(process), call.secret] = self._seen(call.secret)
             if process.kind == "look":
                 raise Violation(f"GET / changed something: {call.name} of {call.secret}")
-
-    def refreshed(self, call: Call, process: Process, trouble: Trouble | None, was_alive: bool) -> None:
-        """Threads has answered a refresh: if that killed the stored token, the new one is in flight."""
-        if trouble and trouble.name == "another_person":
-            self._foreign.add(self._threads.tokens.newest().value)
-        old = self._token(call.token)
-        if not old or not was_alive or self._threads.tokens.alive(call.token):
-            return
-        secret = self._secret_of(old.person)
-        self.touched[secret] = None
-        new = self._threads.tokens.newest(old.person).value
-        flight = Flight(secret, new, process)
-        if trouble and (trouble.name in SPOILT_REPLIES or trouble.name == TIMEOUT):
-            flight.reason = "the reply got lost"
-        if trouble and trouble.name == KILL:
-            flight.reason = "killed"
-        self._flights.append(flight)
-
-    def asked_who(self, call: Call, trouble: Trouble | None, answered: bool) -> None:
-        """`/me` was asked about a token."""
-        if call.token in self._foreign:
-            # Where Threads gives somebody else's token and then does not say whose it is, it is kept until it does.
-            told = answered and trouble is None
-            (self._never_proven.discard if told else self._never_proven.add)(call.token)
-        for flight in self._flights:
-            if flight.token == call.token:
-                flight.reason = flight.reason or self._disowned(trouble, answered)
-
-    def _disowned(self, trouble: Trouble | None, answered: bool) -> str | None:
-        if trouble.name in VERDICTS if trouble else not answered:
-            return "Threads disowned the new token"
-        return None
+        if call.name == "refresh" and (old := self._token(call.token)):
+            self._newest[id(process)] = self._threads.tokens.newest(old.person).value, self._is_alive(old)
 
     def after(self, call: Call, process: Process, trouble: Trouble | None, now: float) -> None:
-        """A call to the store is over; whether it had its effect is read from the store."""
-        if call.name not in WRITES:
+        """A call is over; whether it had its effect is read from the sandboxes."""
+        if trouble:
+            process.troubled.add(self.secret_of(call))
+        if call.name == "refresh":
+            self._refreshed(call, process, trouble)
+        if call.name == "me":
+            self._asked_who(call, trouble)
+        if call.name == "ListSecretVersions":
+            process.listed[call.secret] = {} if trouble else self.held(call.secret)
+        if call.name in WRITES:
+            self._written(call, process, trouble, now)
+
+    def secret_of(self, call: Call) -> str:
+        """Return the secret that a call is about, or an empty string if it is about all or none."""
+        token = self._token(call.token) if call.token and not call.secret else None
+        return self._secret_of(token.person) if token else call.secret
+
+    def _refreshed(self, call: Call, process: Process, trouble: Trouble | None) -> None:
+        """Threads has answered a refresh: if that killed the stored token, the new one is on its way."""
+        if trouble and trouble.name == "another_person":
+            self._foreign.add(self._threads.tokens.newest().value)
+        old, (newest, was_alive) = self._token(call.token), self._newest.pop(id(process), ("", False))
+        if not old:
             return
+        new = self._threads.tokens.newest(old.person).value
+        if new != newest:
+            self._origins[new] = call.token
+        if was_alive and not self._is_alive(old):
+            secret = self._secret_of(old.person)
+            self.touched[secret] = None
+            self.flights.begin(Flight(secret, new, call.token, process), trouble)
+            self.flights.changed_by_hand(secret, self.held(secret).values())
+
+    def _asked_who(self, call: Call, trouble: Trouble | None) -> None:
+        """`/me` was asked about a token."""
+        if call.token in self._foreign:
+            # If Threads gives somebody else's token and then does not say whose it is, it is kept until it does.
+            (self._never_proven.add if trouble else self._never_proven.discard)(call.token)
+        self.flights.asked_who(call.token, trouble)
+
+    def _written(self, call: Call, process: Process, trouble: Trouble | None, now: float) -> None:
         self.touched[call.secret] = None
         states, labels = self._before.pop((id(process), call.secret))
         new_states, new_labels = self._seen(call.secret)
         added = [n for n in new_states if n not in states]
         destroyed = [n for n, state in states.items() if state != new_states[n]]
         if added:
-            self._added(call, added[-1], labels)
+            self._added(call, process, added[-1], labels)
+        elif call.name == "AddSecretVersion":
+            self.flights.not_added(call.token, trouble, now)
         if destroyed and process.kind == "refresh":
             self._destroyed(call, destroyed, states)
-        if labels.get(USER_ID) and new_labels.get(USER_ID) not in (labels[USER_ID], None):
-            raise Violation(f"{call.secret} was bound to another person")
-        if call.name == "AddSecretVersion" and not added:
-            self._not_added(call, trouble, now)
+        self._check_labels(call.secret, labels, new_labels)
         if call.name == "UpdateSecret":
             self._described(call)
 
-    def died(self, process: Process) -> None:
-        for flight in self._flights:
-            if flight.process is process:
-                flight.reason = flight.reason or "killed"
-
     def ended(self, process: Process) -> None:
-        """A process has returned: what it had in flight and no reason for is a loss at the next check."""
-        self._flights = [one for one in self._flights if one.process is not process or one.reason]
+        self.flights.ended(process)
 
-    def _added(self, call: Call, number: int, labels: dict[str, str]) -> None:
-        self._flights = [one for one in self._flights if one.token != call.token]
-        token = self._token(call.token)
+    # What the keeper may write
+
+    def _added(self, call: Call, process: Process, number: int, labels: dict[str, str]) -> None:
+        self.flights.landed(call.token)
+        token, name = self._token(call.token), f"{call.secret}/{number}"
         if token is None:
-            raise Violation(f"{call.secret}/{number}: the keeper stored something that is no token")
+            raise Violation(f"{name}: the keeper stored something that is no token")
         if not token.long_lived:
-            raise Violation(f"{call.secret}/{number}: the keeper stored a one-hour token")
+            raise Violation(f"{name}: the keeper stored a one-hour token")
+        if not self._is_rightful(call.secret, token, labels) and call.token not in self._never_proven:
+            raise Violation(f"{name}: the keeper stored a token of {token.person.username}")
+        process.stored.add(call.secret)
+        if process.kind == "refresh" and call.secret not in process.troubled:
+            self._check_order(name, call, process.listed.get(call.secret, {}))
+
+    def _is_rightful(self, secret: str, token: Token, labels: dict[str, str]) -> bool:
+        """Return whether a token belongs into a secret: by the bound id, or by name if that label is wrong or gone."""
+        named = secret_id_for(token.person.username) == secret
         bound = labels.get(USER_ID)
-        right = token.person.id == bound if bound else secret_id_for(token.person.username) == call.secret
-        if not right and call.token not in self._never_proven:
-            raise Violation(f"{call.secret}/{number}: the keeper stored a token of {token.person.username}")
-        if not right:
-            self.pasted.add((call.secret, number))
+        return token.person.id == bound or (named and token.person is self.accounts[secret]) or (named and not bound)
+
+    def _check_order(self, name: str, call: Call, listed: dict[int, str]) -> None:
+        """Check what a run adds against what it has seen last: what it used is there, and nothing newer lives."""
+        used = self._origins.get(call.token, call.token)
+        numbers = [number for number, token in listed.items() if token == used]
+        if not numbers:
+            raise Violation(f"{name}: stored although what it was made of had been taken away")
+        for number, token in listed.items():
+            if number > max(numbers) and token != call.token and self.is_usable(call.secret, token):
+                raise Violation(f"{name}: written over the living version {number}, which is newer than the used one")
 
     def _destroyed(self, call: Call, numbers: list[int], states: dict[int, str]) -> None:
         enabled = sorted((n for n, state in states.items() if state == "ENABLED"), reverse=True)
@@ -158,15 +154,15 @@ class Model:
                 raise Violation(f"{call.secret}/{number}: refresh destroyed the newest version")
             if number in enabled[:2]:
                 raise Violation(f"{call.secret}/{number}: refresh destroyed one of the newest two enabled versions")
+        if self.kept.get(call.secret) and not self.whole(call.secret):
+            raise Violation(f"{call.secret}: refresh destroyed {numbers} while nothing newer lived")
 
-    def _not_added(self, call: Call, trouble: Trouble | None, now: float) -> None:
-        for flight in self._flights:
-            if flight.token == call.token and trouble:
-                flight.first_failure = now if flight.first_failure is None else flight.first_failure
-                patient = now - flight.first_failure >= LONG_ENOUGH.total_seconds()
-                final = trouble.name in FINAL_CODES
-                if patient or final:
-                    flight.reason = "Secret Manager refused it for as long as it was tried"
+    @staticmethod
+    def _check_labels(secret: str, before: dict[str, str], now: dict[str, str]) -> None:
+        if before.get(USER_ID) and now.get(USER_ID) not in (before[USER_ID], None):
+            raise Violation(f"{secret} was bound to another person")
+        if now.get(MANAGED_BY) != before.get(MANAGED_BY):
+            raise Violation(f"{secret}: the keeper's label was written back, or taken off")
 
     def _described(self, call: Call) -> None:
         number = self._manager.annotations(call.secret).get("version", "0")
@@ -174,6 +170,27 @@ class Model:
         token = self.token(payload) if payload else None
         if token and not token.long_lived:
             raise Violation(f"{call.secret}/{number}: the keeper took a one-hour token for one to keep")
+
+    # What people do by hand
+
+    def promised(self, secret: str) -> None:
+        """A person was told that their token is stored."""
+        self.kept[secret] = True
+        self.touched[secret] = None
+
+    def revoked(self, secret: str) -> None:
+        """All tokens of this account's person are dead now, by their own will or Threads'."""
+        self.kept[secret] = False
+
+    @contextmanager
+    def changing_by_hand(self, secret: str) -> Iterator[None]:
+        """Somebody destroys, disables or enables versions: what a run is working from may be gone then."""
+        was_whole = self.whole(secret)
+        yield
+        self.touched[secret] = None
+        if was_whole and not self.whole(secret):
+            self.kept[secret] = False
+        self.flights.changed_by_hand(secret, self.held(secret).values())
 
     # What is checked after each step
 
@@ -183,59 +200,67 @@ class Model:
             self._check(secret)
         self.touched.clear()
 
-    def revoked(self, person: Person) -> None:
-        """All tokens of this person are dead or destroyed now, by their own will or Threads'."""
-        self.kept[self._secret_of(person)] = False
+    def _check(self, secret: str) -> None:
+        whole = self.whole(secret)
+        lost = not whole and self.kept.get(secret, False)
+        if not self.flights.close(secret, lost) and lost:
+            raise Violation(f"{secret}: LOST. {self.describe(secret)}")
+        self.kept[secret] = whole
 
     def whole(self, secret: str) -> bool:
-        """Tell whether some enabled version holds a living long-lived token of the account's own."""
-        return any(self._usable(secret, payload) for payload in self._manager.payloads(secret).values())
-
-    def _check(self, secret: str) -> None:
-        if self.whole(secret):
-            self.kept[secret] = True
-            self._flights = [one for one in self._flights if one.secret != secret]
-            return
-        if not self.kept.get(secret):
-            return
-        reasons = [one.reason for one in self._flights if one.secret == secret and one.reason]
-        if not reasons:
-            raise Violation(f"{secret}: LOST. {self.describe(secret)}")
-        self.kept[secret] = False
-        for reason in reasons[-1:]:
-            self.losses_excused[reason] = self.losses_excused.get(reason, 0) + 1
-        self._flights = [one for one in self._flights if one.secret != secret]
-
-    def describe(self, secret: str) -> str:
-        now = self._threads.clock.now()
-        held = {}
-        for number, payload in self._manager.payloads(secret).items():
-            token = self._token(payload.decode(errors="replace").strip())
-            held[number] = (
-                f"{payload.decode()[:24].strip()}: {token.cause_of_death(now) or 'alive' if token else 'no token'}"
-            )
-        return f"enabled: {held}; annotations: {self._manager.annotations(secret)}"
-
-    def _usable(self, secret: str, payload: bytes) -> bool:
-        token = self._token(payload.decode(errors="replace").strip())
-        if not token or not token.long_lived or token.person is not self.accounts[secret]:
-            return False
-        return token.cause_of_death(self._threads.clock.now()) is None
+        """Return whether some enabled version holds a living long-lived token of the account's own."""
+        return any(self.is_usable(secret, token) for token in self.held(secret).values())
 
     def life_left(self, secret: str) -> timedelta | None:
-        """Give how long the newest own token still lives, None where there is none."""
-        payloads = self._manager.payloads(secret)
-        usable = [payload for number, payload in sorted(payloads.items()) if self._usable(secret, payload)]
-        token = self._token(usable[-1].decode().strip()) if usable else None
+        """Return how long the newest own token still lives, None if there is none."""
+        usable = [token for _, token in sorted(self.held(secret).items()) if self.is_usable(secret, token)]
+        token = self._token(usable[-1]) if usable else None
         return token.expires_at - self._threads.clock.now() if token else None
+
+    def describe(self, secret: str) -> str:
+        now, held = self._threads.clock.now(), {}
+        for number, text in self.held(secret).items():
+            token = self._token(text)
+            held[number] = f"{text[:24]}: {(token.cause_of_death(now) or 'alive') if token else 'no token'}"
+        manager = self._manager
+        return f"enabled: {held}; labels: {manager.labels(secret)}; annotations: {manager.annotations(secret)}"
 
     # Small things
 
-    def _seen(self, secret: str) -> tuple[dict[int, str], dict[str, str]]:
-        return self._manager.states(secret), self._manager.labels(secret)
+    def held(self, secret: str) -> dict[int, str]:
+        """Return the tokens of the enabled versions, without what pasting leaves around them."""
+        return {number: bare(one.decode(errors="replace")) for number, one in self._manager.payloads(secret).items()}
 
     def token(self, payload: bytes) -> Token | None:
-        return self._token(payload.decode(errors="replace").strip())
+        return self._token(bare(payload.decode(errors="replace")))
+
+    def is_own(self, secret: str, number: int) -> bool:
+        """Return whether an enabled version holds a long-lived token of the account's person, alive or dead."""
+        token = self._token(self.held(secret).get(number, ""))
+        return bool(token and token.long_lived and token.person is self.accounts[secret])
+
+    def is_short_lived(self, value: str) -> bool:
+        """Return whether this is a one-hour token that still lives."""
+        token = self._token(value)
+        return bool(token and not token.long_lived and self._is_alive(token))
+
+    def is_somebody_elses(self, secret: str, value: str) -> bool:
+        token = self._token(value)
+        return bool(token and token.person is not self.accounts[secret] and self._is_alive(token))
+
+    def grant_ended(self, secret: str) -> bool:
+        grant = self.accounts[secret].grant
+        return grant is None or grant.expires_at <= self._threads.clock.now()
+
+    def is_usable(self, secret: str, value: str) -> bool:
+        token = self._token(value)
+        return bool(token and token.long_lived and token.person is self.accounts[secret] and self._is_alive(token))
+
+    def _is_alive(self, token: Token) -> bool:
+        return token.cause_of_death(self._threads.clock.now()) is None
+
+    def _seen(self, secret: str) -> Seen:
+        return self._manager.states(secret), self._manager.labels(secret)
 
     def _token(self, value: str) -> Token | None:
         return self._threads.tokens.get(value)

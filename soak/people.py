@@ -1,24 +1,26 @@
-"""What people do to the keeper: sign in, paste, leave, come back, change their name, lie."""
+"""What people do to the keeper: sign in, leave, come back, change their name, lie."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from sandbox.threads.person import Person
+from sandbox.threads.tokens import DEFAULT_SCOPES
 from soak import processes
-from soak.model import Violation
+from soak.operators import LABELS, MARKS, Operators
 from soak.processes import Process
 from soak.stage import Stage
-from token_keeper.store import connect
+from soak.violation import Violation
+from token_keeper.account import USER_ID
 
 CALLBACK = "https://keeper.example/callback"
 STRANGER = "zz.stranger"
 LAST_DAYS = timedelta(days=6)
-_LABELS = {"managed-by": "threads-token-keeper", "team": "social"}
-_MARKS = {"owner": "somebody@example.com"}
-Doing = tuple[str, Callable[[], None]]
+Doing = tuple[Process, Callable[[], None]]
+_WIDER: tuple[str, ...] = (*DEFAULT_SCOPES, "threads_manage_insights")
+_WITHOUT_BASIC = tuple(scope for scope in DEFAULT_SCOPES if scope != "threads_basic")
 
 
 class People:
@@ -27,204 +29,150 @@ class People:
     def __init__(self, stage: Stage, count: int) -> None:
         self._stage, self._rng = stage, stage.rng
         self._profiles, self._tokens = stage.threads.people, stage.threads.tokens
-        self._manager, self._model = stage.manager, stage.model
+        self._model = stage.model
+        self.operators = Operators(stage)
         self.told: dict[str, str] = {}
-        self._receipts: dict[str, bool] = {}
-        self._bad_pastes: list[tuple[str, int, datetime]] = []
-        self._old_requests: list[tuple[str, str, Person]] = []
-        self._homes: dict[Person, str] = {}
-        stage.checks.append(self.check_receipts)
+        self._old_requests: list[tuple[str, str, str]] = []
         self._stranger = self._profiles.add(STRANGER)
         for number in range(count):
             name = f"u{number}.x" if number % 5 == 0 else f"u{number}"
             person = self._profiles.add(name, private=self._rng.random() < 0.2)
             secret = f"threads-token-{name.replace('.', '-')}"
-            self._manager.create(secret, labels=_LABELS, annotations=_MARKS)
+            stage.manager.create(secret, labels=LABELS, annotations=MARKS)
             self._model.accounts[secret] = person
-            self._homes[person] = name
+            stage.homes[secret] = name
 
     def settle(self) -> None:
         """Everybody signs in for the first time; a few paste a token instead."""
         self._stage.weather.quiet = True
         for secret, person in self._model.accounts.items():
             if self._rng.random() < 0.2:
-                self._paste_own(secret, person)
+                self.operators.paste_own(secret)
             else:
-                self._stage.alone(*(Process("sign_in"), self._sign_in(secret, person)))
+                self._stage.alone(*self._sign_in(secret, person, careful=True))
         self._stage.weather.quiet = False
         self._model.check(iter(self._model.accounts))
 
     def todays_doings(self) -> list[Doing]:
-        """Give what people do today that calls a function; what does not, is done at once."""
-        self._mend_pastes()
+        """Return what people and operators do today; what needs no turn of its own, is done at once."""
+        self.operators.mend()
         doings: list[Doing] = []
         for secret, person in self._model.accounts.items():
             told = self.told.get(secret) in ("sign_in_again", "not_signed_in")
             if told and (self._rng.random() < 0.15 or self._in_its_last_days(secret)):
-                doings.append(("sign_in", self._sign_in(secret, person)))
-            elif self._rng.random() < 0.02:
+                doings.append(self._sign_in(secret, person, careful=True))
+            elif self._rng.random() < 0.012:
                 doings += self._something(secret, person)
+            elif self._rng.random() < 0.012:
+                doings.append(self.operators.something(secret))
         return doings
 
     def _in_its_last_days(self, secret: str) -> bool:
-        """Tell whether it is high time: who is told to sign in does so before the token's own end, if not at once."""
+        """Return whether it is high time: who is told to sign in does so before the token's own end."""
         life = self._model.life_left(secret)
         return life is not None and life < LAST_DAYS
 
     def _something(self, secret: str, person: Person) -> list[Doing]:
         rng = self._rng
         what = rng.choices(
-            ("sign_in", "paste", "bad_paste", "leave", "dead", "name", "private", "replay", "lie", "stranger"),
-            (4, 3, 5, 2, 2, 1, 1, 2, 2, 2),
+            ("sign_in", "leave", "dead", "name", "private", "replay", "lie", "stranger"), (4, 2, 2, 1, 1, 2, 2, 2)
         )[0]
         if what == "sign_in":
-            return [("sign_in", self._sign_in(secret, person))]
-        if what == "paste":
-            self._paste_own(secret, person)
-        if what == "bad_paste":
-            self._paste_badly(secret, person)
+            return [self._sign_in(secret, person)]
         if what == "leave":
-            return [("remove", self._leave(secret, person, rng.choice(("/uninstall", "/delete"))))]
+            return [self._leave(secret, person, rng.choice(("/uninstall", "/delete")))]
         if what == "dead":
-            self._lose_tokens(person)
+            self._lose_tokens(secret, person)
         if what == "name":
             self._rename(secret, person)
         if what == "private":
             self._profiles.set_private(person.username, not person.private)
         if what == "replay" and self._old_requests:
-            return [("remove", self._replay())]
+            return [self._replay()]
         if what == "lie":
-            return [("remove", self._forge(person)), ("sign_in", self._without_state(person))]
+            return [self._forge(person), self._without_state(person)]
         if what == "stranger":
-            return [("sign_in", self._sign_in("", self._stranger))]
+            return [self._sign_in("", self._stranger), self._stranger_leaves()]
         return []
 
     # Signing in
 
-    def _sign_in(self, secret: str, person: Person) -> Callable[[], None]:
+    def _sign_in(self, secret: str, person: Person, careful: bool = False) -> Doing:
+        """Sign in; now and then, unless careful, with other boxes ticked than last time."""
+        scopes: tuple[str, ...] = DEFAULT_SCOPES
+        if not careful:
+            scopes = self._rng.choices((DEFAULT_SCOPES, _WIDER, _WITHOUT_BASIC), (6, 3, 1))[0]
+
         def sign_in() -> None:
             oauth = self._stage.function("oauth")
             state = oauth.get("/login").headers["Location"].partition("state=")[2]
-            code = self._tokens.issue_code(person.username, CALLBACK)
-            self._receipts.pop(secret, None)
+            code = self._tokens.issue_code(person.username, CALLBACK, scopes)
             reply = oauth.get("/callback", query_string={"state": state, "code": code})
             if reply.status_code == 303:
                 self._stage.report.counted["sign-ins"] += 1
                 process = processes.current()
-                if process and not process.lied_to:  # or it may be somebody else's token, in somebody else's account
-                    self._receipts[secret] = True
+                # What a reply of Threads about somebody else led to, may be in somebody else's account.
+                if secret and process and not process.lied_to:
+                    self._model.promised(secret)
 
-        return sign_in
+        return Process("sign_in"), sign_in
 
-    def check_receipts(self) -> None:
-        """Whoever was told that their token is stored, and has not left since, has a token in the store."""
-        for secret in list(self._receipts):
-            if secret:
-                self._model.kept[secret] = True
-                self._model.touched[secret] = None
-        self._receipts.clear()
-        self._model.check()
-
-    def _without_state(self, person: Person) -> Callable[[], None]:
+    def _without_state(self, person: Person) -> Doing:
         def attack() -> None:
             code = self._tokens.issue_code(person.username, CALLBACK)
             reply = self._stage.function("oauth", 9).get("/callback", query_string={"state": "forged", "code": code})
             if reply.status_code != 400:
                 raise Violation(f"a forged state was answered {reply.status_code}")
 
-        return attack
-
-    # Pasting
-
-    def _paste(self, secret: str, payload: str) -> int:
-        number = self._manager.add(secret, payload)
-        self._model.touched[secret] = None
-        return number
-
-    def _paste_own(self, secret: str, person: Person) -> None:
-        age = timedelta(days=self._rng.choice((0, 2, 10, 30)))
-        if self._stage.weather.outage:
-            age = timedelta()  # or it would end before the outage does
-        before = person.grant
-        token = self._tokens.issue_long_lived(person.username, age=age, grant_age=timedelta())
-        person.grant = person.grant if before is None else before if self._rng.random() < 0.5 else person.grant
-        self._paste(secret, token + self._rng.choice(("", "\n", "\r\n")))
-
-    def _paste_badly(self, secret: str, person: Person) -> None:
-        other = self._rng.choice([one for one in self._model.accounts.values() if one is not person])
-        payload = self._rng.choice(
-            (
-                self._foreign(other),
-                self._tokens.issue_short_lived(person.username),
-                self._tokens.issue_short_lived(person.username),
-                "not a token at all",
-                '{"access_token": "THAA"}',
-                "THneverissued",
-            )
-        )
-        number = self._paste(secret, payload)
-        mended_at = self._stage.clock.now() + timedelta(days=self._rng.randint(1, 10))
-        self._bad_pastes.append((secret, number, mended_at))
-
-    def _foreign(self, other: Person) -> str:
-        before, token = other.grant, self._tokens.issue_long_lived(other.username)
-        other.grant = before or other.grant
-        return token
-
-    def _mend_pastes(self, all_of_them: bool = False) -> None:
-        """People destroy what they pasted wrongly, after a few days."""
-        waiting = []
-        for secret, number, mended_at in self._bad_pastes:
-            if all_of_them or mended_at <= self._stage.clock.now():
-                self._destroy(secret, number)
-            else:
-                waiting.append((secret, number, mended_at))
-        self._bad_pastes = waiting
-
-    def _destroy(self, secret: str, number: int) -> None:
-        if self._manager.states(secret)[number] == "ENABLED":
-            connect(self._manager.address).destroy_secret_version(
-                name=f"projects/demo/secrets/{secret}/versions/{number}"
-            )
+        return Process("sign_in"), attack
 
     # Leaving
 
-    def _leave(self, secret: str, person: Person, path: str) -> Callable[[], None]:
+    def _leave(self, secret: str, person: Person, path: str) -> Doing:
         def leave() -> None:
-            self._end(secret, person, self._profiles.remove_app)
+            self._profiles.remove_app(person.username)
+            self._model.revoked(secret)
             # A second, which is what the request is dated in, passes between a token's making and its owner's leaving.
             self._stage.clock.forward(timedelta(seconds=2))
             request = self._stage.threads.signed_request(person.username)
             # Were the account unbound while a stranger has its name, the stranger would be its rightful owner.
-            where = path if person.username == self._homes[person] else "/uninstall"
-            self._old_requests.append((where, request, person))
-            for _ in range(3):
-                reply = self._stage.function("oauth", 1).post(where, data={"signed_request": request})
-                if reply.status_code == 200:
-                    return
+            where = path if self._is_at_home(secret) else "/uninstall"
+            self._old_requests.append((where, request, secret))
+            self._ask_for_removal(where, request)
 
-        return leave
+        return Process("remove"), leave
 
-    def _end(self, secret: str, person: Person, how: Callable[[str], Any]) -> None:
-        how(person.username)
-        self._receipts.pop(secret, None)
-        self._model.revoked(person)
+    def _ask_for_removal(self, path: str, request: str) -> None:
+        for _ in range(3):
+            reply = self._stage.function("oauth", 1).post(path, data={"signed_request": request})
+            if reply.status_code == 200:
+                return
 
-    def _lose_tokens(self, person: Person) -> None:
-        secret = next(secret for secret, owner in self._model.accounts.items() if owner is person)
+    def _stranger_leaves(self) -> Doing:
+        """Remove the app as somebody who is on no list: it concerns nobody, unless the stranger has a person's name."""
+
+        def leave() -> None:
+            self._profiles.remove_app(self._stranger.username)
+            self._stage.clock.forward(timedelta(seconds=2))
+            self._ask_for_removal("/uninstall", self._stage.threads.signed_request(self._stranger.username))
+
+        return Process("remove"), leave
+
+    def _lose_tokens(self, secret: str, person: Person) -> None:
         profiles = self._profiles
-        self._end(secret, person, self._rng.choice((profiles.change_password, profiles.checkpoint, profiles.revoke)))
+        self._rng.choice((profiles.change_password, profiles.checkpoint, profiles.revoke))(person.username)
+        self._model.revoked(secret)
 
-    def _replay(self) -> Callable[[], None]:
-        path, request, person = self._rng.choice(self._old_requests)
+    def _replay(self) -> Doing:
+        path, request, secret = self._rng.choice(self._old_requests)
 
         def replay() -> None:
-            if person.username == self._homes[person]:
+            if self._is_at_home(secret):
                 self._stage.function("oauth", 1).post(path, data={"signed_request": request})
 
-        return replay
+        return Process("remove"), replay
 
-    def _forge(self, person: Person) -> Callable[[], None]:
+    def _forge(self, person: Person) -> Doing:
         def forge() -> None:
             request = self._stage.threads.signed_request(person.username)
             forged = ("A" if request[0] != "A" else "B") + request[1:]
@@ -232,28 +180,31 @@ class People:
             if reply.status_code != 400:
                 raise Violation(f"a forged signed_request was answered {reply.status_code}")
 
-        return forge
+        return Process("remove"), forge
 
     # Names
 
     def _rename(self, secret: str, person: Person) -> None:
         """Take another name, or have a stranger take this one; `come_home` undoes it."""
-        name = self._homes[person]
-        if person.username != name or not self._manager.labels(secret).get("threads-user-id"):
+        name, bound = self._stage.homes[secret], self._stage.manager.labels(secret).get(USER_ID)
+        if not self._is_at_home(secret) or bound != person.id:
             return
         if self._rng.random() < 0.5 or self._stranger.username != STRANGER:
             self._profiles.rename(name, f"{name}.new")
         else:
             self._profiles.hand_over(name, STRANGER)
 
+    def _is_at_home(self, secret: str) -> bool:
+        return self._model.accounts[secret].username == self._stage.homes[secret]
+
     def come_home(self) -> None:
-        """Everybody goes by their first name again, and destroys what they pasted wrongly."""
+        """Everybody goes by their first name again, and operators undo their mistakes."""
         if self._stranger.username != STRANGER:
             self._profiles.rename(self._stranger.username, STRANGER)
-        for person, name in self._homes.items():
-            if person.username != name:
-                self._profiles.rename(person.username, name)
-        self._mend_pastes(all_of_them=True)
+        for secret, name in self._stage.homes.items():
+            if not self._is_at_home(secret):
+                self._profiles.rename(self._model.accounts[secret].username, name)
+        self.operators.mend(everything=True)
 
     # Being told
 
@@ -268,11 +219,6 @@ class People:
         """Do what the last run asked for."""
         for secret, person in self._model.accounts.items():
             if self.told.get(secret) in ("sign_in_again", "not_signed_in"):
-                self._stage.alone(*(Process("sign_in"), self._sign_in(secret, person)))
+                self._stage.alone(*self._sign_in(secret, person, careful=True))
             if self.told.get(secret) == "misconfigured":
-                self._destroy(secret, max(self._manager.payloads(secret)))
-
-    def strange_marks(self, secret: str) -> bool:
-        """Tell whether a label or annotation that is not the keeper's has changed."""
-        labels, annotations = self._manager.labels(secret), self._manager.annotations(secret)
-        return not (_LABELS.items() <= labels.items() and _MARKS.items() <= annotations.items())
+                self.operators.obey(secret)

@@ -8,8 +8,12 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from random import Random
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _current: contextvars.ContextVar[Process | None] = contextvars.ContextVar("process", default=None)
 
@@ -20,16 +24,33 @@ class Killed(BaseException):
 
 @dataclass(eq=False)
 class Process:
-    """One call of a function. `kind` is refresh, look, sign_in or remove."""
+    """One call of a function, or what somebody does by hand. `kind` is refresh, look, sign_in, remove or operator.
+
+    `began` is when its request came, by the simulated clock. `answered` is whether its run went through. Until the next request it collects the secrets whose
+    calls were troubled, those in which it stored something, and the usernames that an ERROR was logged for. `listed`
+    is what it saw when it listed the versions of a secret last: the tokens of the enabled ones.
+    """
 
     kind: str
     dead: bool = False
     lied_to: bool = False
+    began: float = 0.0
+    answered: bool = False
+    troubled: set[str] = field(default_factory=set)
+    stored: set[str] = field(default_factory=set)
+    errors: set[str] = field(default_factory=set)
+    listed: dict[str, dict[int, str]] = field(default_factory=dict)
     error: BaseException | None = None
     _turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
     _paused: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
     taking_turns: bool = False
     done: bool = False
+
+    def begin(self, now: float) -> None:
+        """Begin to answer a request."""
+        self.began, self.answered = now, False
+        for collected in (self.troubled, self.stored, self.errors, self.listed):
+            collected.clear()
 
     def die(self) -> Killed:
         self.dead = True
@@ -37,16 +58,26 @@ class Process:
 
 
 def current() -> Process | None:
-    """Give the process that is making this call, on whichever of its threads."""
+    """Return the process that is making this call, on whichever of its threads."""
     return _current.get()
 
 
 def pause() -> None:
-    """Let the others have a turn, if there are others."""
+    """Leave the turn to the others, if there are others."""
     process = _current.get()
     if process and process.taking_turns:
         process._paused.release()
         process._turn.acquire()
+
+
+def at_once(work: Callable[[], T]) -> Future[T]:
+    """Do at once what the functions do meanwhile: two threads of a process would make every life another one."""
+    future: Future[T] = Future()
+    try:
+        future.set_result(work())
+    except Exception as error:
+        future.set_exception(error)
+    return future
 
 
 def run(process: Process, work: Callable[[], None]) -> None:

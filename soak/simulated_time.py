@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sandbox.clock import Clock
-from token_keeper import clock as keeper_clock
 
 START = datetime(2027, 1, 1, tzinfo=UTC)
 
 
 class SimulatedClock(Clock):
-    """The sandbox's clock, cut loose from the system's."""
+    """The sandbox's clock without the system's. `waited` is called whenever somebody has waited.
+
+    What waits for a socket or a lock does not ask here; those answer at once in this world.
+    """
+
+    def __init__(self, waited: Callable[[], None]) -> None:
+        super().__init__()
+        self._waited = waited
 
     def now(self) -> datetime:
         return START + self._offset
@@ -22,20 +27,9 @@ class SimulatedClock(Clock):
         self._offset += by
         return self.now()
 
-    def seconds(self) -> float:
+    def monotonic(self) -> float:
         return self._offset.total_seconds()
 
-
-def install(clock: SimulatedClock, waited: Callable[[], None]) -> None:
-    """Have this process tell and spend the time by this clock: for good, so it wants a process of its own.
-
-    What waits for a socket or a lock does not ask here; those answer at once in this world.
-    """
-
-    def sleep(seconds: float) -> None:
-        clock.forward(timedelta(seconds=seconds))
-        waited()
-
-    time.sleep = sleep  # type: ignore[assignment]
-    time.monotonic = clock.seconds
-    keeper_clock.now = clock.now
+    def sleep(self, seconds: float) -> None:
+        self.forward(timedelta(seconds=seconds))
+        self._waited()

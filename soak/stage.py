@@ -12,25 +12,28 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 from random import Random
 from typing import Any
 
-import functions_framework
 import grpc
-import requests
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
+import main
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from soak import processes, simulated_time, wire
+from soak import processes
 from soak.model import Model
 from soak.processes import Process
+from soak.simulated_time import SimulatedClock
+from soak.telling import Telling
 from soak.weather import KILL, TIMEOUT, Trouble, Weather
-from soak.wire import STORE, THREADS, Call
-from token_keeper import run
+from soak.wire import STORE, THREADS, Call, ThreadsWire, store_wire
+from token_keeper import web
+from token_keeper.clients import Clients
+from token_keeper.errors import LostReply, ThreadsUnavailable
+from token_keeper.limits import Limits
 
-MAIN = Path(__file__).parent.parent / "main.py"
 APP_ID, APP_SECRET = "1234567890", "soak-app-secret"
 PUBLIC_URL = "https://keeper.example"
 PROJECT = "demo"
@@ -46,6 +49,7 @@ class Report:
     counted: Counter[str] = field(default_factory=Counter)
     excused: Counter[str] = field(default_factory=Counter)
     longest_outage: float = 0.0
+    longest_silence: float = 0.0
     seconds: float = 0.0
     violation: str | None = None
 
@@ -56,21 +60,17 @@ class Stage:
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)
         random.seed(seed)  # the jitter of retries
-        run.WORKERS = 1  # several at a time would race each other, differently each time
-        self.clock = simulated_time.SimulatedClock()
-        simulated_time.install(self.clock, processes.pause)
-        wire.install(self.boundary)
+        self.clock = SimulatedClock(processes.pause)
         self.threads = LocalThreads(self.clock, app_id=APP_ID, app_secret=APP_SECRET, readable_tokens=True)
         self.manager = SecretManager(self.clock)
-        # No destruction is delayed here, and looking for one at each call takes most of the time of a long life.
-        self.manager._store._destroy_what_is_due = lambda: False  # type: ignore[method-assign]
         self.model = Model(self.threads, self.manager)
         self.weather = Weather(self.rng)
         self.report = Report(seed)
-        self.checks: list[Callable[[], None]] = [self.model.check]
+        self.homes: dict[str, str] = {}  # the username that each secret is named after
         self.step = 0
-        self._functions: dict[tuple[str, int], FlaskClient] = {}
+        self._functions: dict[tuple[str, int], Client] = {}
         self._turn_switches()
+        self.telling = Telling(self.model, self.manager, self.weather, timedelta(hours=self.refresh_after))
 
     # What the functions are asked
 
@@ -87,19 +87,21 @@ class Stage:
     def _settle(self, ended: list[Process]) -> None:
         for process in ended:
             if process.dead:
-                self.model.died(process)
                 self._functions.clear()  # a new process has nothing of the old one's memory
             self.model.ended(process)
-        for check in self.checks:
-            check()
+        self.model.check()
 
-    def function(self, target: str, instance: int = 0) -> FlaskClient:
+    def function(self, target: str, instance: int = 0) -> Client:
         """Return an instance of a function, started if need be."""
         if (target, instance) not in self._functions:
-            app = functions_framework.create_app(target, str(MAIN))  # type: ignore[no-untyped-call]
-            app.testing = True  # an unexpected exception ends the soak, rather than become a 500
-            self._functions[target, instance] = app.test_client()
+            function = (main.OAuth if target == "oauth" else main.Refresh)(self._clients())
+            self._functions[target, instance] = Client(web.Application(function))
         return self._functions[target, instance]
+
+    def _clients(self) -> Clients:
+        """Return clients of a new process. It has one worker: several would race each other, differently each time."""
+        connect_threads, connect_store = partial(ThreadsWire, self.boundary), partial(store_wire, self.boundary)
+        return Clients(Limits(workers=1), self.clock, connect_threads, connect_store, processes.at_once)
 
     # Every remote call of the functions
 
@@ -113,19 +115,12 @@ class Stage:
         self.step += 1
         self.report.counted["remote calls"] += 1
         self.clock.forward(ROUND_TRIP)
-        trouble = self.weather.trouble(call, process)
-        was_alive = call.name == "refresh" and self.threads.tokens.alive(call.token)
+        trouble = self.weather.trouble(call, process, self.clock.monotonic(), self.model.secret_of(call))
         self.model.before(call, process)
-        reply = None
         try:
-            reply = self._perform(call, proceed, trouble, process)
-            return reply
+            return self._perform(call, proceed, trouble, process)
         finally:
-            self.model.after(call, process, trouble, self.clock.seconds())
-            if call.name == "refresh":
-                self.model.refreshed(call, process, trouble, was_alive)
-            if call.name == "me":
-                self.model.asked_who(call, trouble, answered=reply is not None and reply.status_code == 200)
+            self.model.after(call, process, trouble, self.clock.monotonic())
             if call.side == STORE:  # a reply of Threads is still to be read, and must not seem to take minutes
                 processes.pause()
 
@@ -136,16 +131,16 @@ class Stage:
             raise process.die()
         if trouble.name == "connect":
             self.clock.forward(timedelta(seconds=5))
-            raise requests.exceptions.ConnectTimeout
+            raise ThreadsUnavailable("Threads could not be reached.")
         if (trouble.name, trouble.when) == (TIMEOUT, "before"):
             self.clock.forward(timedelta(seconds=15))
-            raise requests.exceptions.ReadTimeout
+            raise LostReply("Threads did not answer.")
         self._arrange(call, trouble)
         reply = proceed()
         self.threads.control.clear_faults() if call.side == THREADS else self.manager.heal()
         if trouble.name == TIMEOUT:
             self.clock.forward(timedelta(seconds=15))
-            raise requests.exceptions.ReadTimeout
+            raise LostReply("Threads did not answer.")
         if trouble.name == KILL:
             raise process.die()
         return reply
@@ -154,12 +149,12 @@ class Stage:
         if trouble.name in (KILL, TIMEOUT):
             return
         if call.side == THREADS:
-            self.threads.control.fail(call.name, trouble.name, seconds=0.0)  # late, without the wait
+            codes: dict[str, Any] = {"code": trouble.code, "subcode": trouble.subcode}
+            self.threads.control.fail(call.name, trouble.name, seconds=0.0, **codes)  # late, without the wait
         elif trouble.name == "corrupt":
             self.manager.corrupt()
         else:
             self.manager.fail(call.name, grpc.StatusCode[trouble.name], trouble.when)
-        assert call.side in (THREADS, STORE)
 
     # The set-up of a seed
 

@@ -1,4 +1,4 @@
-"""What goes wrong, when: passing faults, lost replies, quotas, kills, and outages of up to 59 days of either side."""
+"""What goes wrong, when: passing faults, lost replies, late rights, quotas, kills, and outages of up to 59 days."""
 
 from __future__ import annotations
 
@@ -8,56 +8,92 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Literal
 
-import grpc
-
 from sandbox.secret_manager.quota import Quota
-from sandbox.threads.faults import CALLS, MANNERS, Fault
+from sandbox.threads.faults import CALLS, CUSTOM, MANNERS, Fault
 from sandbox.threads.refusals import REFUSALS
 from soak.processes import Process
 from soak.simulated_time import START
 from soak.wire import STORE, THREADS, Call
 
-# A hang is played as a timeout.
-UNPLAYED = ("hang", "float_lifetime", "no_lifetime", "no_username")
 When = Literal["before", "after"]
 LOST, TIMEOUT, KILL = "lost_reply", "timeout", "kill"
 # The reply is not what was asked for, but Threads has done what was asked.
 SPOILT_REPLIES = ("lost_reply", "truncated")
-CODES = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.RESOURCE_EXHAUSTED,
-    grpc.StatusCode.INTERNAL,
-    grpc.StatusCode.UNKNOWN,
-    grpc.StatusCode.CANCELLED,
-    grpc.StatusCode.ABORTED,
-    grpc.StatusCode.FAILED_PRECONDITION,
-    grpc.StatusCode.NOT_FOUND,
-    grpc.StatusCode.PERMISSION_DENIED,
+# Codes of Secret Manager that say no; the others say "not now".
+FINAL_CODES = ("PERMISSION_DENIED", "UNAUTHENTICATED", "FAILED_PRECONDITION", "NOT_FOUND")
+_CODES = (
+    *("UNAVAILABLE", "DEADLINE_EXCEEDED", "RESOURCE_EXHAUSTED", "INTERNAL", "UNKNOWN", "CANCELLED", "ABORTED"),
+    *FINAL_CODES,
 )
+# Codes and subcodes that are on no list of Meta's errors.
+UNCLEAR = ((100, 33), (803, None), (2500, None), (9999, None), (27, 1))
 _MIXES = {"calm": (0.0, 0.0), "breezy": (0.02, 0.002), "stormy": (0.15, 0.01), "deadly": (0.03, 0.05)}
+_RIGHTS = ("AddSecretVersion", "UpdateSecret")
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """What happens to one call: a fault's name or a gRPC code's, and on which side of the call's effect."""
+    """What happens to one call: a fault's name or a gRPC code's, and on which side of the call's effect.
+
+    `code` and `subcode` are those of an error that is on no list.
+    """
 
     name: str
     when: When = "before"
-    outage: bool = False
+    code: int | None = None
+    subcode: int | None = None
+
+    @property
+    def is_unclear(self) -> bool:
+        return self.name == CUSTOM
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of outage: one side, or some of its calls, fails, for all or for one account only.
+
+    `days` is how long it lasts at most.
+    """
+
+    side: str
+    calls: tuple[str, ...]
+    trouble: Trouble
+    days: float = 59.0
+    for_one: bool = False
+
+
+@dataclass(frozen=True)
+class Outage:
+    """`secret` is that of the only account concerned, None if it is all."""
+
+    kind: Kind
+    ends: datetime
+    secret: str | None
+
+    def hits(self, call: Call, secret: str) -> bool:
+        if self.secret not in (None, secret):
+            return False
+        return call.side == self.kind.side and (not self.kind.calls or call.name in self.kind.calls)
+
+    @property
+    def is_unclear(self) -> bool:
+        """Whether Threads refuses, and `/me` does too, without a clear word."""
+        return self.kind.trouble.is_unclear and {"refresh", "me"} <= set(self.kind.calls)
 
 
 @dataclass
-class Outage:
-    """One side, or one of its calls, fails until `ends`."""
+class LateRights:
+    """A right, or a credential, that comes `seconds` after the first write that wanted it."""
 
-    side: str
-    call: str | None
     trouble: Trouble
-    ends: datetime
+    seconds: float
+    ends: float | None = None
 
-    def hits(self, call: Call) -> bool:
-        return call.side == self.side and self.call in (None, call.name)
+    def hits(self, call: Call, now: float) -> bool:
+        if call.name not in _RIGHTS:
+            return False
+        self.ends = self.ends or now + self.seconds
+        return now < self.ends
 
 
 class Weather:
@@ -66,78 +102,113 @@ class Weather:
     def __init__(self, rng: Random) -> None:
         self._rng = rng
         self.outage: Outage | None = None
-        self._calm_until = START
+        self.locked: set[str] = set()  # secrets whose encryption key is gone
         self.quiet = False
         self.counted: Counter[str] = Counter()
+        self._calm_until = START
         self._lasting: list[tuple[Call, Trouble, int]] = []
+        self._late: LateRights | None = None
         self._fault_rate = self._kill_rate = 0.0
 
     def new_day(self, now: datetime) -> Quota | None:
-        """Choose the day's mix; give its quota."""
+        """Choose the day's mix; return its quota."""
         mix = self._rng.choices(list(_MIXES), (5, 4, 2, 1))[0]
-        self._fault_rate, self._kill_rate = (0.0, 0.0) if self.quiet or now < self._calm_until else _MIXES[mix]
-        self._lasting.clear()
         if self.outage and (self.quiet or now >= self.outage.ends):
             self.outage = None
-        if self.quiet or now < self._calm_until or self._rng.random() < 0.8:
+        calm = self.quiet or now < self._calm_until
+        self._fault_rate, self._kill_rate = (0.0, 0.0) if calm else _MIXES[mix]
+        self._lasting.clear()
+        self._late = None if calm or self._rng.random() < 0.9 else self._late_rights()
+        if calm or self._rng.random() < 0.8:
             return Quota()
         return Quota(read=self._rng.randint(20, 600), write=self._rng.randint(20, 600))
 
-    def begin_outage(self, now: datetime, at_most: timedelta) -> timedelta:
-        """Choose an outage that ends in time for the oldest token; give how long it lasts."""
-        days = min(self._rng.choice((0.2, 1, 3, 10, 30, 59)) * self._rng.uniform(0.9, 1.0), at_most / timedelta(days=1))
-        side, call, trouble = self._rng.choice(
-            (
-                (THREADS, None, Trouble("connect", outage=True)),
-                (THREADS, None, Trouble("connect", outage=True)),
-                (THREADS, None, Trouble("unavailable", outage=True)),
-                (THREADS, "refresh", Trouble("throttled", outage=True)),
-                (THREADS, "refresh", Trouble("html_502", outage=True)),
-                (THREADS, "debug", Trouble("unknown_error", outage=True)),
-                (STORE, None, Trouble("UNAVAILABLE", outage=True)),
-                (STORE, None, Trouble("RESOURCE_EXHAUSTED", outage=True)),
-                (STORE, "AccessSecretVersion", Trouble("UNAVAILABLE", outage=True)),
-                (STORE, "UpdateSecret", Trouble("UNAVAILABLE", outage=True)),
-                (STORE, "DestroySecretVersion", Trouble("PERMISSION_DENIED", outage=True)),
-            )
-        )
-        self.outage = Outage(side, call, trouble, now + timedelta(days=days))
+    def _late_rights(self) -> LateRights:
+        self.counted["late rights"] += 1
+        code = self._rng.choice(("PERMISSION_DENIED", "UNAUTHENTICATED"))
+        return LateRights(Trouble(code), self._rng.choice((1, 20, 120, 400)))
+
+    def begin_outage(self, now: datetime, at_most: timedelta, secrets: list[str]) -> timedelta:
+        """Choose an outage that ends in time for the oldest token; return how long it lasts."""
+        kind = self._rng.choice(self._kinds())
+        days = self._rng.choice((0.2, 1, 3, 10, 30, 59)) * self._rng.uniform(0.9, 1.0)
+        lasts = min(timedelta(days=min(days, kind.days)), at_most)
+        self.outage = Outage(kind, now + lasts, self._rng.choice(secrets) if kind.for_one else None)
         # It may end two days before the oldest token does, or six before that of a person who must come: undisturbed
         # runs must be had, or nobody could.
         self._calm_until = self.outage.ends + timedelta(days=5)
         self.counted["outages"] += 1
-        return timedelta(days=days) if call in (None, "refresh", "AccessSecretVersion") else timedelta()
+        self.counted[f"outage of {kind.side}: {'+'.join(kind.calls) or 'all'}"] += 1
+        return lasts
 
-    def trouble(self, call: Call, process: Process) -> Trouble | None:
-        """Choose what happens to this call."""
-        chosen = self._choose(call, process)
+    def _kinds(self) -> list[Kind]:
+        code, subcode = self._rng.choice(UNCLEAR)
+        unclear, write = Trouble(CUSTOM, code=code, subcode=subcode), ("AddSecretVersion",)
+        return [
+            *[Kind(THREADS, (), Trouble("connect"))] * 2,
+            Kind(THREADS, (), Trouble("unavailable")),
+            Kind(THREADS, ("refresh",), Trouble("throttled")),
+            Kind(THREADS, ("refresh",), Trouble("html_502")),
+            Kind(THREADS, ("refresh",), unclear),
+            Kind(THREADS, ("refresh", "me"), unclear),
+            *[Kind(THREADS, ("refresh", "me"), unclear, for_one=True)] * 2,
+            Kind(THREADS, ("me",), unclear),
+            Kind(THREADS, ("me",), Trouble("invalid_token"), days=1),
+            Kind(THREADS, ("debug",), Trouble("unknown_error")),
+            Kind(THREADS, ("debug",), unclear),
+            Kind(STORE, (), Trouble("UNAVAILABLE")),
+            Kind(STORE, (), Trouble("RESOURCE_EXHAUSTED")),
+            Kind(STORE, ("AccessSecretVersion",), Trouble("UNAVAILABLE")),
+            Kind(STORE, ("UpdateSecret",), Trouble("UNAVAILABLE")),
+            Kind(STORE, ("DestroySecretVersion",), Trouble("PERMISSION_DENIED")),
+            *[Kind(STORE, write, Trouble("UNAVAILABLE"), days=3)] * 2,
+            Kind(STORE, write, Trouble("PERMISSION_DENIED"), days=3),
+            Kind(STORE, (*write, "UpdateSecret"), Trouble("UNAUTHENTICATED"), days=1),
+        ]
+
+    def trouble(self, call: Call, process: Process, now: float, secret: str) -> Trouble | None:
+        """Choose what happens to this call, which is about this secret."""
+        chosen = self._choose(call, process, now, secret)
         if chosen:
             self.counted["crashes" if chosen.name == KILL else "faults"] += 1
         return chosen
 
-    def _choose(self, call: Call, process: Process) -> Trouble | None:
+    def _choose(self, call: Call, process: Process, now: float, secret: str) -> Trouble | None:
+        if call.side == STORE and call.secret in self.locked and call.name in ("AccessSecretVersion", _RIGHTS[0]):
+            return Trouble("FAILED_PRECONDITION")
         if self.quiet:
             return None
-        if self.outage and self.outage.hits(call):
-            return self.outage.trouble
-        rng = self._rng
-        if rng.random() < self._kill_rate:
-            return Trouble(KILL, rng.choice(("before", "after")))
+        if self.outage and self.outage.hits(call, secret):
+            return self.outage.kind.trouble
+        if self._late and self._late.hits(call, now):
+            return self._late.trouble
+        if self._rng.random() < self._kill_rate:
+            return Trouble(KILL, self._rng.choice(("before", "after")))
+        return self._repeated(call) or self._random(call, process)
+
+    def _repeated(self, call: Call) -> Trouble | None:
         for at, (hit, trouble, left) in enumerate(self._lasting):
             if (hit.name, hit.token, hit.secret) == (call.name, call.token, call.secret):
                 self._lasting[at] = (hit, trouble, left - 1)
                 if left <= 1:
                     del self._lasting[at]
                 return trouble
-        if rng.random() >= self._fault_rate:
+        return None
+
+    def _random(self, call: Call, process: Process) -> Trouble | None:
+        if self._rng.random() >= self._fault_rate:
             return None
         trouble = self._threads(call, process) if call.side == THREADS else self._store(call)
-        if rng.random() < 0.4 and trouble.name != "another_person":
-            self._lasting.append((call, trouble, rng.choice((1, 2, 2, 5, 40))))
+        if self._rng.random() < 0.4 and trouble.name != "another_person":
+            self._lasting.append((call, trouble, self._rng.choice((1, 2, 2, 5, 40))))
         return trouble
 
     def _threads(self, call: Call, process: Process) -> Trouble:
-        name = self._rng.choice([*_threads_faults(call.name), "connect", TIMEOUT, TIMEOUT, LOST, LOST, LOST])
+        unlisted = [CUSTOM] * 3
+        name = self._rng.choice([*_threads_faults(call.name), *unlisted, "connect", TIMEOUT, TIMEOUT, LOST, LOST, LOST])
+        if name == CUSTOM:
+            code, subcode = self._rng.choice(UNCLEAR)
+            return Trouble(name, code=code, subcode=subcode)
         if name == "another_person":
             # Two lies that agree with each other are a truth to whoever asks; one is what must not get through.
             if process.lied_to:
@@ -148,7 +219,7 @@ class Weather:
     def _store(self, call: Call) -> Trouble:
         if call.name == "AccessSecretVersion" and self._rng.random() < 0.2:
             return Trouble("corrupt", "after")
-        return Trouble(self._rng.choice(CODES).name, self._rng.choice(("before", "after")))
+        return Trouble(self._rng.choice(_CODES), self._rng.choice(("before", "after")))
 
 
 def _threads_faults(call: str) -> list[str]:
@@ -158,7 +229,7 @@ def _threads_faults(call: str) -> list[str]:
             Fault(call, name)
         except ValueError:
             continue
-        if name not in UNPLAYED:
+        if name != "hang":  # played as a timeout
             found.append(name)
     assert call in CALLS
     return found

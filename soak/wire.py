@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import grpc
-from requests import PreparedRequest
-from requests.adapters import HTTPAdapter
+from google.cloud.secretmanager_v1 import SecretManagerServiceClient
+from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
+
+from token_keeper.connection import Connection
+from token_keeper.limits import Limits
+from token_keeper.refusals import Reply
 
 THREADS, STORE = "threads", "store"
 _CALLS = {
@@ -36,18 +39,23 @@ class Call:
 Boundary = Callable[[Call, Callable[[], Any]], Any]
 
 
-def install(boundary: Boundary) -> None:
-    """Lead every call of this process through `boundary`: for good, so it wants a process of its own."""
-    send, insecure_channel = HTTPAdapter.send, grpc.insecure_channel
+class ThreadsWire:
+    """A connection to Threads whose calls go through the boundary."""
 
-    def hooked(self: HTTPAdapter, request: PreparedRequest, *args: Any, **kwargs: Any) -> Any:
-        return boundary(_http_call(request), lambda: send(self, request, *args, **kwargs))
+    def __init__(self, boundary: Boundary, api_url: str, limits: Limits) -> None:
+        self._boundary, self._connection = boundary, Connection(api_url, limits)
 
-    def channel(target: str, options: Any = None) -> grpc.Channel:
-        return grpc.intercept_channel(insecure_channel(target), _Interceptor(boundary))
+    def send(self, method: str, path: str, seconds: float, **what: Any) -> Reply:
+        token = what.get("params", {}).get("access_token", "")
+        call = Call(THREADS, _CALLS[path], token=token)
+        reply: Reply = self._boundary(call, lambda: self._connection.send(method, path, seconds, **what))
+        return reply
 
-    HTTPAdapter.send = hooked  # type: ignore[method-assign]
-    grpc.insecure_channel = channel  # type: ignore[assignment]
+
+def store_wire(boundary: Boundary, address: str | None) -> SecretManagerServiceClient:
+    """Return a client of Secret Manager whose calls go through the boundary."""
+    channel = grpc.intercept_channel(grpc.insecure_channel(str(address)), _Interceptor(boundary))
+    return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
 
 
 class _Interceptor(grpc.UnaryUnaryClientInterceptor):
@@ -56,11 +64,6 @@ class _Interceptor(grpc.UnaryUnaryClientInterceptor):
 
     def intercept_unary_unary(self, continuation: Callable[..., Any], details: Any, request: Any) -> Any:
         return self._boundary(_grpc_call(details.method, request), lambda: continuation(details, request))
-
-
-def _http_call(request: PreparedRequest) -> Call:
-    url = urlsplit(str(request.url))
-    return Call(THREADS, _CALLS[url.path], token="".join(parse_qs(url.query).get("access_token", [])))
 
 
 def _grpc_call(path: str | bytes, request: Any) -> Call:

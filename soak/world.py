@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import sys
 import time
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import timedelta
+from typing import Any
 
-from soak.model import Violation
+from soak import processes
 from soak.people import People
 from soak.processes import Process
 from soak.stage import APP_SECRET, Report, Stage
+from soak.violation import Violation
 
 FINE = ("refreshed", "too_young")
 # What an outage leaves of a token's life. A private profile's grant may end meanwhile: then no refresh helps, and its
@@ -42,10 +45,11 @@ class World:
             try:
                 self._days()
             except Violation as violation:
-                day = self.clock.seconds() / 86400
+                day = self.clock.monotonic() / 86400
                 self.report.violation = f"seed {self.report.seed}, day {day:.2f}, step {self.stage.step}: {violation}"
-        self.report.excused.update(self.model.losses_excused)
-        self.report.counted.update(self.weather.counted)
+        self.report.excused.update(self.model.flights.excused)
+        self.report.counted.update(self.weather.counted + self.stage.telling.counted)
+        self.report.longest_silence = self.stage.telling.longest_silence / timedelta(days=1)
         self.report.seconds = time.perf_counter() - started
         return self.report
 
@@ -67,20 +71,31 @@ class World:
                 next_quiet = day + self.rng.randint(40, 80)
         self.weather.outage = None
         self._quiet()
-        self.report.account_days = int(self.clock.seconds() / 86400) * len(self.model.accounts)
+        self.report.account_days = int(self.clock.monotonic() / 86400) * len(self.model.accounts)
 
     def _one_day(self) -> None:
-        jobs = [(Process(kind), work) for kind, work in self.people.todays_doings()]
-        posts = [(Process("refresh"), self._post(0))]
+        jobs, together = self.people.todays_doings(), self.rng.random() < 0.3
+        posts = [(Process("refresh"), self._post(0, alone=not together))]
         if self.rng.random() < 0.2:
-            posts.append((Process("refresh"), self._post(1)))
-        if self.rng.random() < 0.3:
+            posts.append((Process("refresh"), self._post(1, alone=not together)))
+        if together:
             self.stage.together([*jobs, *posts])
         else:
             for job in [*jobs, *posts]:
                 self.stage.alone(*job)
         if self.rng.random() < 0.05:
-            self.stage.alone(Process("look"), self.look)
+            self.stage.alone(Process("look"), lambda: self._look())
+        if self.rng.random() < 0.1 and not together:
+            self._compare(posts[-1][0])
+
+    def _compare(self, run: Process) -> None:
+        """Look at the accounts when a run has just ended, while nothing disturbs."""
+        if run.answered and "" not in run.troubled:
+            quota, self.manager.quota, self.weather.quiet = self.manager.quota, None, True
+            self.stage.alone(
+                Process("look"), lambda: self.stage.telling.check_look(self.people.told, run.troubled, self._look())
+            )
+            self.manager.quota, self.weather.quiet = quota, False
 
     def _begin_outage(self) -> None:
         rooms = [
@@ -90,7 +105,7 @@ class World:
         ]
         room = min(rooms, default=timedelta())
         if room > timedelta(hours=4):
-            lasts = self.weather.begin_outage(self.clock.now(), room)
+            lasts = self.weather.begin_outage(self.clock.now(), room, list(self.model.accounts))
             self.report.longest_outage = max(self.report.longest_outage, lasts / timedelta(days=1))
 
     def _quiet(self) -> None:
@@ -100,7 +115,7 @@ class World:
         self.people.come_home()
         for round_ in range(QUIET_RUNS):
             self.clock.forward(timedelta(hours=self.stage.refresh_after + 1))
-            self.stage.alone(Process("refresh"), self._post(0))
+            self.stage.alone(Process("refresh"), self._post(0, alone=True))
             self.people.obey()
             if round_ >= 2 and all(outcome in FINE for outcome in self.people.told.values()):
                 break
@@ -122,25 +137,40 @@ class World:
             raise Violation(f"{secret}: once quiet, the annotations promise too much. {model.describe(secret)}")
         if len(payloads) > 2:
             raise Violation(f"{secret}: once quiet, {len(payloads)} enabled versions. {model.describe(secret)}")
-        if self.people.strange_marks(secret):
+        if self.people.operators.strange_marks(secret):
             raise Violation(f"{secret}: labels or annotations of others were changed")
 
     # What the functions are asked
 
-    def _post(self, instance: int) -> Callable[[], None]:
+    def _post(self, instance: int, alone: bool) -> Callable[[], None]:
         def post() -> None:
             for _ in range(self.rng.choice((1, 1, 2))):
-                reply = self.stage.function("refresh", instance).post("/")
-                self.report.counted["runs"] += 1
-                self.people.hear(reply.get_json())
-                if reply.status_code != 503:
+                if self._run(instance, alone) != 503:
                     break
                 self.clock.forward(timedelta(minutes=5))
 
         return post
 
-    def look(self) -> None:
-        self.stage.function("refresh").get("/")
+    def _run(self, instance: int, alone: bool) -> int:
+        """Have all accounts refreshed, and check what the reply tells. Return its status."""
+        process, telling = processes.current(), self.stage.telling
+        assert process is not None
+        process.begin(self.clock.monotonic())
+        before = telling.complaints(self.clock.now())
+        reply = self.stage.function("refresh", instance).post("/")
+        self.report.counted["runs"] += 1
+        body, outage = reply.get_json(), self.weather.outage
+        self.people.hear(body)
+        process.answered = "error" not in body
+        if process.answered:
+            unclear = outage is not None and outage.is_unclear and not self.weather.quiet
+            telling.check(process, before, body, self.clock.now(), alone)
+            telling.check_unclear(process, body, self.clock.now(), unclear and alone)
+        return reply.status_code
+
+    def _look(self) -> dict[str, Any]:
+        body: dict[str, Any] = self.stage.function("refresh").get("/").get_json()
+        return body
 
 
 def live(seed: int, accounts: int, days: int) -> Report:
@@ -149,10 +179,14 @@ def live(seed: int, accounts: int, days: int) -> Report:
 
 
 class _Log(io.TextIOBase):
-    """What the functions log: nobody reads it here, but no token may be in it."""
+    """What the functions log. No token may be in it, and each process remembers whom an ERROR was about."""
 
     def write(self, text: str) -> int:
         if re.search(r"TH[a-z]|" + APP_SECRET, text):
             sys.stderr.write(text)
             raise Violation("a token or the app secret is in the log")
+        if '"event": "bug"' in text:
+            raise Violation(f"a bug: {text}")
+        if '"severity": "ERROR"' in text and (process := processes.current()):
+            process.errors.add(json.loads(text).get("username", ""))
         return len(text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
+from typing import Any
 
-import functions_framework
 import hypothesis
 import pytest
 from flask.testing import FlaskClient
@@ -13,8 +13,7 @@ from flask.testing import FlaskClient
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, MAIN, PUBLIC_URL
-from tests.support.programs import skip_without_program
+from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, PUBLIC_URL, serve
 from token_keeper import clock as keeper_clock
 
 # A script starts what runs in its background with Ctrl-C ignored, and the programs under test would inherit that.
@@ -23,19 +22,6 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # The same examples every time, and no deadline that a busy machine could miss.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    skip_without_program(item)
-
-
-@pytest.fixture(autouse=True)
-def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the pauses before another attempt, and raise Google's quota, so that no test waits."""
-    monkeypatch.setattr("token_keeper.threads.BACKOFF", 0.001)
-    monkeypatch.setattr("token_keeper.renewal.SETTLING", 0.3)
-    monkeypatch.setattr("token_keeper.sign_in.PATIENCE", 3.0)
-    monkeypatch.setattr("token_keeper.store.QUOTA_PER_MINUTE", 600_000)
 
 
 @pytest.fixture
@@ -78,12 +64,18 @@ def settings(monkeypatch: pytest.MonkeyPatch, threads: LocalThreads, manager: Se
 
 
 @pytest.fixture
-def oauth(settings: None) -> FlaskClient:
-    """The public function, as functions-framework serves it."""
-    return functions_framework.create_app("oauth", str(MAIN)).test_client()
+def limits() -> dict[str, Any]:
+    """The limits that the tests of a folder want otherwise: see `token_keeper.limits`."""
+    return {}
 
 
 @pytest.fixture
-def refresh(settings: None) -> FlaskClient:
+def oauth(settings: None, limits: dict[str, Any]) -> FlaskClient:
+    """The public function, as functions-framework serves it."""
+    return serve("oauth", **limits)
+
+
+@pytest.fixture
+def refresh(settings: None, limits: dict[str, Any]) -> FlaskClient:
     """The private function, as functions-framework serves it."""
-    return functions_framework.create_app("refresh", str(MAIN)).test_client()
+    return serve("refresh", **limits)

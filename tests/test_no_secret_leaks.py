@@ -5,20 +5,27 @@ The tests search reply bodies and headers, standard output and error, and every 
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import logging
+import os
+import re
 import socket
+import subprocess
+import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
+from google.api_core.client_logging import StructuredLogFormatter
 from grpc import StatusCode
 from werkzeug.test import TestResponse
 
@@ -27,17 +34,25 @@ from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.faults import MANNERS, Fault
 from sandbox.threads.refusals import REFUSALS
 from sandbox.threads.server import LocalThreads
-from tests.support.app import ACCOUNT_LABELS, APP_ID, PUBLIC_URL
+from tests.support.app import ACCOUNT_LABELS, APP_ID, PUBLIC_URL, ROOT
 from tests.support.sign_in import consent
-from token_keeper import threads as keeper_threads
+from tests.threads_client.server import client_of
+from token_keeper import clock as keeper_clock
+from token_keeper.errors import KeeperError
 from token_keeper.settings import OAuthSettings, Secret
-from token_keeper.threads import LongLivedToken
+from token_keeper.threads import LongLivedToken, ThreadsClient
 
 SECRET = "SENTINEL.app.secret"
 CODE = "SENTINEL.code"
 TOKEN = "SENTINEL.token."
 MARK = "SENTINEL"
-HARMLESS = ("delay", "drip", "another_person", "short_lived")
+HARMLESS = ("delay", "drip", "another_person", "short_lived", "float_lifetime", "no_lifetime", "no_username")
+
+
+def _decoded(word: str) -> str:
+    data = word.rstrip("=").replace("-", "+").replace("_", "/")
+    data = data[: len(data) // 4 * 4]
+    return base64.b64decode(data).decode("latin-1")
 
 
 @dataclass
@@ -49,6 +64,8 @@ class Witness:
     leaks: list[str] = field(default_factory=list)
 
     def check(self, where: str, text: str, but: tuple[str, ...] = ()) -> None:
+        """Note each secret in a text, also where it stands in base64, as Google's client writes payloads."""
+        text += "".join(_decoded(word) for word in re.findall(r"[A-Za-z0-9+/_-]{16,}={0,2}", text))
         for allowed in but:
             text = text.replace(allowed, "")
         self.leaks += [
@@ -77,19 +94,21 @@ class OursOnly(logging.Filter):
 
 @contextmanager
 def everything_logged(witness: Witness) -> Iterator[None]:
-    """Collect every log record at DEBUG, as an operator sees them who debugs."""
+    """Listen at the root logger and at Google's at DEBUG, as an operator who debugs would have it."""
     handler = logging.StreamHandler(witness.heard)
-    handler.setFormatter(logging.Formatter("%(name)s %(levelname)s %(message)s"))
+    handler.setFormatter(StructuredLogFormatter())  # as GOOGLE_SDK_PYTHON_LOGGING_SCOPE has it: payloads too
     handler.addFilter(OursOnly())
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
+    loggers = [logging.getLogger(), logging.getLogger("google")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
     try:
         yield
     finally:
-        root.setLevel(level)
-        root.removeHandler(handler)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+            logger.removeHandler(handler)
 
 
 @pytest.fixture
@@ -103,11 +122,14 @@ def threads(clock: Clock) -> Iterator[LocalThreads]:
 
 
 @pytest.fixture
+def limits() -> dict[str, Any]:
+    """Nobody waits for long."""
+    return {"read_timeout": 0.2, "attempts": 2}
+
+
+@pytest.fixture
 def witness(settings: None, threads: LocalThreads, monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    """A deployment in which every secret and every word of Meta's is a sentinel."""
-    monkeypatch.setattr(keeper_threads, "BACKOFF", 0.001)
-    monkeypatch.setattr(keeper_threads, "READ_TIMEOUT", 0.2)
-    monkeypatch.setattr(keeper_threads, "ATTEMPTS", 2)
+    """A world in which every secret, and Meta's every word, is a sentinel."""
     monkeypatch.setenv("THREADS_APP_SECRET", SECRET)
     witness = Witness()
     witness.secrets |= {refusal.message for refusal in REFUSALS.values()}  # Meta's texts may quote a request
@@ -355,9 +377,9 @@ def test_an_answer_that_is_not_http_shows_no_secret(
 def test_no_traceback_of_a_failing_call_shows_a_secret(
     witness: Witness, threads: LocalThreads, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client = keeper_threads.ThreadsClient(threads.url)
-    closed = keeper_threads.ThreadsClient("http://127.0.0.1:1")
-    calls: dict[str, Callable[[keeper_threads.ThreadsClient], Any]] = {
+    client = client_of(threads.url, read_timeout=0.2, attempts=2)
+    closed = client_of("http://127.0.0.1:1", attempts=2)
+    calls: dict[str, Callable[[ThreadsClient], Any]] = {
         "exchange_code": lambda one: one.exchange_code(APP_ID, SECRET, f"{PUBLIC_URL}/callback", CODE),
         "exchange_token": lambda one: one.exchange_token(SECRET, TOKEN),
         "refresh": lambda one: one.refresh_token(TOKEN),
@@ -366,34 +388,73 @@ def test_no_traceback_of_a_failing_call_shows_a_secret(
     for name, call in calls.items():
         for fault in ("lost_reply", "hang", "html", "expired", "redirect", "truncated"):
             threads.control.fail(name, fault, None)
-            with pytest.raises(keeper_threads.KeeperError) as raised:
+            with pytest.raises(KeeperError) as raised:
                 call(client)
             threads.control.clear_faults()
             witness.check(f"{name}, {fault}", "".join(traceback.format_exception(raised.value)))
-    with pytest.raises(keeper_threads.KeeperError) as raised:
+    with pytest.raises(KeeperError) as raised:
         closed.exchange_token(SECRET, TOKEN)
     witness.check("closed", "".join(traceback.format_exception(raised.value)))
     witness.said("traceback", capsys)
     assert witness.leaks == []
 
 
-def test_an_unexpected_error_in_a_sign_in_shows_no_secret(
+CALLS_OF_GOOGLE = """
+import sys
+from sandbox.clock import Clock
+from sandbox.secret_manager.server import SecretManager
+from token_keeper.clients import Clients
+from tests.support.app import ACCOUNT_LABELS
+with SecretManager(Clock()) as manager:
+    manager.create("threads-token-alice", labels=ACCOUNT_LABELS)
+    store = Clients().store("demo", manager.address)
+    (account,) = store.accounts()
+    store.add(account, "SENTINELtoken")
+    print(store.access(account, store.versions(account)[0]).is_bare)
+"""
+
+
+@pytest.mark.parametrize("scope", ["google", "google.cloud.secretmanager_v1", "google.api_core", "google.auth"])
+def test_googles_own_switch_for_logging_shows_no_token(scope: str) -> None:
+    environ = {**os.environ, "GOOGLE_SDK_PYTHON_LOGGING_SCOPE": scope}
+    done = subprocess.run(
+        [sys.executable, "-c", CALLS_OF_GOOGLE], env=environ, cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout == "True\n", done.stderr
+    witness = Witness()
+    witness.check("stderr", done.stderr)
+    assert witness.leaks == []
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_bug_is_logged_by_its_type_and_place_and_nothing_of_its_text(
     witness: Witness,
     oauth: FlaskClient,
     threads: LocalThreads,
+    clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    at: int,
 ) -> None:
-    oauth.application.config["PROPAGATE_EXCEPTIONS"] = False
+    """The clock is what a test may break: at the first, second, third … time that the function asks for the time."""
+    asked = iter(range(100))
 
-    def broken(*_: object, **__: object) -> None:
-        raise RuntimeError("a bug")
+    def breaks() -> datetime:
+        if next(asked) >= at:
+            raise RuntimeError(f"{MARK}: a bug and its text")
+        return clock.now()
 
-    for target in ("prove", "facts_of", "Receipt"):
-        with monkeypatch.context() as changed:
-            changed.setattr(f"token_keeper.sign_in.{target}", broken)
-            assert try_to_sign_in(witness, oauth, threads, target).status_code == 500
-    assert "a bug" in witness.heard.getvalue()
+    location = oauth.get("/login", base_url=PUBLIC_URL).headers["Location"]
+    back = consent(threads, location)
+    monkeypatch.setattr(keeper_clock, "now", breaks)
+    reply = oauth.get(back, base_url=PUBLIC_URL)
+    assert reply.status_code == 500
+    assert reply.headers["Referrer-Policy"] == "no-referrer"
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (line["severity"], line["event"]) == ("ERROR", "bug")
+    assert "RuntimeError in test_no_secret_leaks.py, line " in line["message"]
+    witness.check("the log", str(line))
+    witness.reply("bug", reply)
     witness.said("bug", capsys)
     assert witness.leaks == []
 

@@ -17,7 +17,7 @@ from itsdangerous import URLSafeSerializer, URLSafeTimedSerializer
 from token_keeper import sign_in
 from token_keeper.errors import BadRequest
 from token_keeper.settings import OAuthSettings, Secret
-from token_keeper.signing import Signer, deletion_code, read_deletion_code
+from token_keeper.signing import Deletion, DeletionState, Signer
 
 NOW = datetime(2026, 11, 1, 12, 0, 0, tzinfo=UTC)
 KEY, OTHER_KEY = Secret("an app secret"), Secret("an app secret!")
@@ -31,12 +31,21 @@ SETTINGS = OAuthSettings(
     api_url="https://graph.threads.com",
     emulator=None,
 )
-RECEIPT = sign_in.Receipt("alice", "projects/demo/secrets/s/versions/1", "2027-01-01T00:00:00Z", None, [], True)
+RECEIPT = sign_in.Receipt(
+    "alice",
+    "projects/demo/secrets/s/versions/1",
+    signed_in_at="2026-11-01T12:00:00Z",
+    expires_at="2027-01-01T00:00:00Z",
+    data_access_expires_at=None,
+    missing_scopes=[],
+    described=True,
+)
 ALPHABET = "AZaz09-_.=~+/ %\n\0é"
 
 STATE_TEXT = sign_in.make_state(SETTINGS, NOW)
 RECEIPT_TEXT = RECEIPT.sign(SETTINGS, NOW)
-CODE_TEXT = deletion_code(KEY, NOW, True)
+DELETION = DeletionState(Deletion.SCHEDULED, NOW, NOW + timedelta(days=7))
+CODE_TEXT = DELETION.sign(KEY)
 
 
 def read_state(text: str, now: datetime = NOW, settings: OAuthSettings = SETTINGS) -> None:
@@ -47,8 +56,8 @@ def read_receipt(text: str, now: datetime = NOW, settings: OAuthSettings = SETTI
     return sign_in.Receipt.read(settings, text, now)
 
 
-def read_code(text: str, now: datetime = NOW, settings: OAuthSettings = SETTINGS) -> tuple[datetime, bool]:
-    return read_deletion_code(settings.app_secret, text)
+def read_code(text: str, now: datetime = NOW, settings: OAuthSettings = SETTINGS) -> DeletionState:
+    return DeletionState.read(settings.app_secret, text)
 
 
 SIGNED = {
@@ -71,8 +80,10 @@ def accepted(read: Read, *args: Any) -> bool:
 def test_a_signed_value_is_read_back() -> None:
     read_state(STATE_TEXT)
     assert read_receipt(RECEIPT_TEXT) == RECEIPT
-    assert read_code(CODE_TEXT) == (NOW, True)
-    assert read_code(deletion_code(KEY, NOW, False)) == (NOW, False)
+    for state in Deletion:
+        for destroyed_on in (None, NOW + timedelta(days=1000)):
+            deletion = DeletionState(state, NOW, destroyed_on)
+            assert read_code(deletion.sign(KEY)) == deletion
 
 
 @each
@@ -123,7 +134,7 @@ def test_a_signature_made_elsewhere_with_the_app_secret_is_no_state(salt: str, k
 
 @pytest.mark.parametrize(
     ("text", "read", "age"),
-    [(STATE_TEXT, read_state, timedelta(minutes=10)), (RECEIPT_TEXT, read_receipt, timedelta(days=1))],
+    [(STATE_TEXT, read_state, timedelta(minutes=10)), (RECEIPT_TEXT, read_receipt, timedelta(days=3650))],
     ids=["state", "receipt"],
 )
 def test_it_is_too_old_a_second_after_its_age_and_not_of_the_future(text: str, read: Read, age: timedelta) -> None:
@@ -136,20 +147,38 @@ def test_it_is_too_old_a_second_after_its_age_and_not_of_the_future(text: str, r
     assert not accepted(read, text, NOW - timedelta(days=365))
 
 
-def test_a_code_signed_without_a_purpose_is_refused() -> None:
-    payload = struct.pack(">I?", int(NOW.timestamp()), True)
-    mac = hmac.digest(KEY.reveal().encode(), payload, "sha256")[:15]
+def test_a_code_whose_signature_was_made_for_nothing_in_particular_is_refused() -> None:
+    payload = struct.pack(">BII", Deletion.DESTROYED, int(NOW.timestamp()), 0)
+    mac = hmac.digest(KEY.reveal().encode(), payload, "sha256")[:16]
     assert not accepted(read_code, base64.b32encode(payload + mac).decode())
 
 
 def test_a_deletion_code_does_not_age() -> None:
-    assert read_code(deletion_code(KEY, NOW - timedelta(days=3650), True)) == (NOW - timedelta(days=3650), True)
+    assert read_code(CODE_TEXT, NOW + timedelta(days=3650)) == DELETION
+
+
+@pytest.mark.parametrize("state", Deletion)
+def test_a_destruction_that_is_still_to_come_is_over_when_its_time_has_passed(state: Deletion) -> None:
+    end = NOW + timedelta(days=7)
+    deletion = DeletionState(state, NOW, end)
+    assert deletion.as_of(end - timedelta(seconds=1)) == deletion
+    later = deletion.as_of(end)
+    assert later.destroyed_on is None
+    if state == Deletion.SCHEDULED:
+        assert later == DeletionState(Deletion.DESTROYED, end)
+    else:
+        assert later == DeletionState(state, NOW)
+
+
+def test_a_receipt_is_of_the_past_after_a_day() -> None:
+    assert not RECEIPT.is_old(NOW + timedelta(days=1))
+    assert RECEIPT.is_old(NOW + timedelta(days=1, seconds=1))
 
 
 def test_a_deletion_code_is_alphanumeric_and_says_nothing_of_its_key() -> None:
-    codes = {deletion_code(KEY, NOW + timedelta(seconds=n), found) for n in range(50) for found in (True, False)}
+    codes = {DeletionState(state, NOW + timedelta(seconds=n)).sign(KEY) for n in range(25) for state in Deletion}
     assert len(codes) == 100
-    assert all(len(code) == 32 and code.isalnum() and code.isascii() for code in codes)
+    assert all(len(code) == 40 and code.isalnum() and code.isascii() for code in codes)
 
 
 def test_a_state_is_never_the_same_twice_and_holds_128_bits() -> None:
@@ -190,7 +219,8 @@ def test_a_receipt_holds_no_token_and_no_secret() -> None:
     signer = Signer(KEY, "receipt", timedelta(days=1))
     assert signer.read(RECEIPT_TEXT, NOW).keys() == {
         "username",
-        "version",
+        "version_name",
+        "signed_in_at",
         "expires_at",
         "data_access_expires_at",
         "missing_scopes",

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 
 import grpc
 import pytest
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
+import main
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
 from soak.simulated_time import SimulatedClock
-from token_keeper import clock as keeper_clock
+from token_keeper import web
+from token_keeper.clients import Clients
+from token_keeper.limits import Limits
 
 ROOT = Path(__file__).parent.parent
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
@@ -49,17 +51,19 @@ def counts(printed: str) -> list[str]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    clock = SimulatedClock()
-    monkeypatch.setattr(keeper_clock, "now", clock.now)
-    monkeypatch.setattr(time, "monotonic", clock.seconds)
-    monkeypatch.setattr(time, "sleep", lambda seconds: clock.forward(timedelta(seconds=seconds)))
-    return clock
+def clock() -> Clock:
+    return SimulatedClock(lambda: None)
 
 
 @pytest.fixture
-def kept(threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient) -> str:
-    """A keeper whose token of alice was refreshed just before an outage begins."""
+def refresh(settings: None, clock: Clock) -> Client:
+    """The private function, with one worker: several would wait for each other in real time."""
+    return Client(web.Application(main.Refresh(Clients(Limits(workers=1), clock))))
+
+
+@pytest.fixture
+def kept(threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: Client) -> str:
+    """Alice's token, refreshed just now, before an outage begins."""
     for name in ("bob", "dotted-name"):
         manager.set_labels(f"threads-token-{name}", {})
     manager.add(ALICE, threads.tokens.issue_long_lived("alice", age=3 * DAY))
@@ -68,7 +72,7 @@ def kept(threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: F
 
 
 def test_a_token_survives_59_days_without_threads(
-    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient
+    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: Client
 ) -> None:
     for call in ("refresh", "me", "debug"):
         threads.control.fail(call, "unavailable", times=None)
@@ -79,7 +83,7 @@ def test_a_token_survives_59_days_without_threads(
 
 
 def test_a_token_survives_59_days_without_secret_manager(
-    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient
+    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: Client
 ) -> None:
     manager.fail("ListSecrets", grpc.StatusCode.UNAVAILABLE, times=FOR_GOOD)
     for _ in range(59):
@@ -91,7 +95,7 @@ def test_a_token_survives_59_days_without_secret_manager(
 
 
 def test_no_token_survives_60_days_and_a_second_without_threads(
-    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient
+    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: Client
 ) -> None:
     clock.forward(60 * DAY + SECOND)
     body = refresh.post("/").get_json()
@@ -101,7 +105,7 @@ def test_no_token_survives_60_days_and_a_second_without_threads(
 
 
 def test_a_token_is_refreshed_in_its_last_second(
-    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient
+    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: Client
 ) -> None:
     clock.forward(60 * DAY - SECOND)
     assert refresh.post("/").get_json()["outcomes"] == {"refreshed": 1}
@@ -109,7 +113,7 @@ def test_a_token_is_refreshed_in_its_last_second(
 
 
 def test_a_new_token_survives_one_conflict_in_secret_manager_where_the_old_one_is_dead(
-    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: FlaskClient
+    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: Client
 ) -> None:
     threads.control.turn({"old_token_dies": True})
     clock.forward(DAY)
@@ -118,7 +122,7 @@ def test_a_new_token_survives_one_conflict_in_secret_manager_where_the_old_one_i
     assert threads.tokens.alive(manager.newest(ALICE))
 
 
-def daily_runs_end_with(outcome: str, days: int, clock: Clock, refresh: FlaskClient) -> None:
+def daily_runs_end_with(outcome: str, days: int, clock: Clock, refresh: Client) -> None:
     for _ in range(days):
         clock.forward(DAY)
         assert refresh.post("/").get_json()["outcomes"] == {outcome: 1}

@@ -1,7 +1,7 @@
-"""An account: a Threads profile this keeper looks after, and the one secret that stands for it.
+"""An account: a Threads profile that this keeper looks after, and the one secret that holds its tokens.
 
-The payload of that secret is the access token and nothing else. What people and the refresh run want to know of it
-stands in the secret's labels and annotations, which are never secret and may lag behind the versions after a crash.
+The payload of the secret is the access token and nothing else. What people and the refresh run want to know about it
+is in the secret's labels and annotations. They are never secret, and they may lag behind the versions after a crash.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import ClassVar
 
 from token_keeper.clock import parse_rfc3339, rfc3339
 
 SECRET_PREFIX = "threads-token-"  # noqa: S105 (the name of a secret, not one)
 MANAGED_BY, KEEPER = "managed-by", "threads-token-keeper"
 USER_ID = "threads-user-id"
-# A long-lived token lives 60 days, a short-lived one an hour. What lives less than a day is not worth keeping.
-SHORTEST_LIFETIME = timedelta(days=1)
-OUR_ANNOTATIONS = frozenset(
-    {"threads-username", "version", "refreshed-at", "expires-at", "data-access-expires-at", "scopes"}
-)
+_OF_FACTS = ("threads-username", "version", "refreshed-at", "expires-at", "data-access-expires-at", "scopes")
+_OF_A_PROBLEM = ("problem", "problem-since", "problem-detail")
+OUR_ANNOTATIONS = frozenset({*_OF_FACTS, *_OF_A_PROBLEM})
 
 
 def secret_id_for(username: str) -> str | None:
-    """Name the secret of a username: lower case, `.` written `-`; None where no username reads like this.
+    """Return the name of a username's secret: lower case, `.` written `-`; None if this can be no username.
 
     Reversible, because a username has letters, digits, `_` and `.` only, in ASCII, and never a `-`.
     """
@@ -33,33 +32,33 @@ def secret_id_for(username: str) -> str | None:
     return SECRET_PREFIX + username.lower().replace(".", "-")
 
 
-def looks_like_token(text: str) -> bool:
-    """Tell whether this could be an access token at all: printable ASCII without blanks, quotes, brackets or braces."""
-    return bool(re.fullmatch(r"[!#-&(-;=?-z|~]{1,4096}", text))
-
-
 def looks_like_user_id(text: str) -> bool:
-    """Tell whether a label can hold this as a Threads user id."""
+    """Return whether a label can hold this as a Threads user id."""
     return bool(re.fullmatch(r"[a-z0-9_-]{1,63}", text, re.ASCII))
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the annotations say of one version. Times are aware, in UTC."""
+    """What the annotations say about the version with this number. Times are aware, in UTC."""
 
-    version: int
+    number: int
     refreshed_at: datetime
     expires_at: datetime
     data_access_expires_at: datetime | None
     scopes: tuple[str, ...] = ()
 
+    @property
+    def ends_at(self) -> datetime:
+        """Return the earlier end of token and permission grant."""
+        return min(filter(None, (self.expires_at, self.data_access_expires_at)))
+
     @classmethod
     def parse(cls, annotations: Mapping[str, str]) -> Facts | None:
-        """Read them; None where they are absent or were edited into something else."""
+        """Return the facts, or None if they are absent or malformed."""
         grant = annotations.get("data-access-expires-at")
         try:
             return cls(
-                version=int(annotations["version"]),
+                number=int(annotations["version"]),
                 refreshed_at=parse_rfc3339(annotations["refreshed-at"]),
                 expires_at=parse_rfc3339(annotations["expires-at"]),
                 data_access_expires_at=parse_rfc3339(grant) if grant else None,
@@ -69,10 +68,10 @@ class Facts:
             return None
 
     def annotations(self, username: str) -> dict[str, str]:
-        """Write them as Secret Manager keeps them."""
+        """Return the facts as Secret Manager keeps them."""
         written = {
             "threads-username": username,
-            "version": str(self.version),
+            "version": str(self.number),
             "refreshed-at": rfc3339(self.refreshed_at),
             "expires-at": rfc3339(self.expires_at),
             "scopes": ",".join(self.scopes),
@@ -83,13 +82,43 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """The last run's verdict on an account where it was not a good one, and since when. Nothing in it is secret."""
+
+    LONGEST_DETAIL: ClassVar[int] = 1000  # characters; all annotations of a secret have 16 KiB
+    VERDICTS: ClassVar[tuple[str, ...]] = ("sign_in_again", "misconfigured", "unclear")
+
+    verdict: str
+    since: datetime
+    detail: str
+
+    @classmethod
+    def parse(cls, annotations: Mapping[str, str]) -> Problem | None:
+        """Return the problem, or None if there is none or it is malformed."""
+        try:
+            since, detail = parse_rfc3339(annotations["problem-since"]), annotations.get("problem-detail", "")
+            return cls(annotations["problem"], since, detail) if annotations["problem"] in cls.VERDICTS else None
+        except (KeyError, ValueError, OverflowError):
+            return None
+
+    def annotations(self) -> dict[str, str]:
+        """Return the problem as Secret Manager keeps it."""
+        return {"problem": self.verdict, "problem-since": rfc3339(self.since), "problem-detail": self.detail}
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """One account as a listing shows it. Labels and annotations that are not ours are carried along untouched."""
+    """One account as a listing shows it. Labels and annotations that are not ours are carried along untouched.
+
+    `managed` is whether it carries the keeper's label, which is never written back where it is missing.
+    """
 
     secret_id: str
     user_id: str | None
     facts: Facts | None
     etag: str
+    managed: bool = True
+    problem: Problem | None = None
     other_labels: Mapping[str, str] = field(default_factory=dict)
     other_annotations: Mapping[str, str] = field(default_factory=dict)
 
@@ -102,18 +131,25 @@ class Account:
             user_id=labels.get(USER_ID) or None,
             facts=Facts.parse(annotations),
             etag=etag,
-            other_labels={k: v for k, v in labels.items() if k not in (MANAGED_BY, USER_ID)},
+            managed=labels.get(MANAGED_BY) == KEEPER,
+            problem=Problem.parse(annotations),
+            other_labels={k: v for k, v in labels.items() if k != USER_ID},
             other_annotations={k: v for k, v in annotations.items() if k not in OUR_ANNOTATIONS},
         )
 
     @property
     def username(self) -> str:
-        """The username that the secret's name stands for, or that name itself where it stands for none."""
+        """The username that the secret's name stands for, or that name itself if it stands for none."""
         return self._plain_name if self.well_named else self.secret_id
 
     @property
     def well_named(self) -> bool:
         return secret_id_for(self._plain_name) == self.secret_id
+
+    @property
+    def is_known(self) -> bool:
+        """Whether somebody has signed in to it: it is bound, or described."""
+        return self.user_id is not None or self.facts is not None
 
     @property
     def _plain_name(self) -> str:
@@ -122,17 +158,22 @@ class Account:
     @property
     def labels(self) -> dict[str, str]:
         bound = {USER_ID: self.user_id} if self.user_id else {}
-        return {**self.other_labels, MANAGED_BY: KEEPER, **bound}
+        return {**self.other_labels, **bound}
 
     @property
     def annotations(self) -> dict[str, str]:
-        return {**self.other_annotations, **(self.facts.annotations(self.username) if self.facts else {})}
+        facts = self.facts.annotations(self.username) if self.facts else {}
+        problem = self.problem.annotations() if self.problem else {}
+        return {**self.other_annotations, **facts, **problem}
 
-    def belongs_to(self, user_id: str, username: str) -> bool:
-        """Tell whether this profile is the account's: by the bound id, or by name where none is bound yet.
+    def belongs_to(self, user_id: str, username: str | None) -> bool:
+        """Return whether this profile is the account's: by the bound id, or by name where no id is bound.
 
-        A username can change hands, an id cannot; so a bound id decides alone.
+        A username can change hands, an id cannot. So a bound id decides alone.
         """
         if self.user_id:
             return self.user_id == user_id
-        return secret_id_for(username) == self.secret_id
+        return self.is_named_after(username)
+
+    def is_named_after(self, username: str | None) -> bool:
+        return username is not None and secret_id_for(username) == self.secret_id

@@ -8,15 +8,25 @@ from __future__ import annotations
 
 
 class KeeperError(Exception):
-    """Everything this project raises on purpose. `str()` of it may be shown to anybody."""
+    """Everything that this project raises on purpose. `str()` of it may be shown to anybody."""
 
 
 class PassingError(KeeperError):
     """Gone by itself; the operator waits for the next run."""
 
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        """`retry_after` is how many seconds the other side wants to be left alone, None where it did not say."""
+        super().__init__(message)
+        self.retry_after = retry_after
+
 
 class PermanentError(KeeperError):
     """Here until a person acts; which person, and how, is the subclass's matter."""
+
+    def __init__(self, message: str, refusal: str | None = None) -> None:
+        """`refusal` is the codes of a refusal that may be about the app as well as about one token."""
+        super().__init__(message)
+        self.refusal = refusal
 
 
 class SettingError(PermanentError):
@@ -31,7 +41,7 @@ class ThreadsUnavailable(PassingError):
 
 
 class LostReply(ThreadsUnavailable):
-    """The request left and no answer came: whether it took effect is unknown; the operator waits."""
+    """The request was sent and no answer came, so nobody knows whether it took effect; the operator waits."""
 
 
 class UnusableReply(PassingError):
@@ -47,11 +57,11 @@ class BlockedForNow(PassingError):
 
 
 class TokenRefused(PermanentError):
-    """Threads refuses the token for good; the operator has the account's owner sign in again."""
+    """Threads refuses the token for good; the operator asks the account's owner to sign in again."""
 
 
 class PermissionMissing(PermanentError):
-    """The token lives, what it was granted does not suffice; the operator has the owner sign in again, all ticked."""
+    """The token lives but lacks a permission; the operator asks the owner to sign in again and tick every box."""
 
 
 class AppMisconfigured(PermanentError):
@@ -59,11 +69,11 @@ class AppMisconfigured(PermanentError):
 
 
 class UnclearRefusal(PermanentError):
-    """A refusal that fits no known class; the caller asks `/me` whether the token lives."""
+    """A refusal that is evidence of nothing; the caller asks `/me` whether the token lives."""
 
 
 class CodeSpent(UnclearRefusal):
-    """The authorization code was used before or is too old; the person starts the sign-in over."""
+    """The authorization code was used before, is too old or does not fit; the person starts the sign-in over."""
 
 
 class UnreadableRefusal(UnclearRefusal):
@@ -71,11 +81,19 @@ class UnreadableRefusal(UnclearRefusal):
 
 
 class ShortLivedToken(PermanentError):
-    """A one-hour token, which cannot be refreshed; the operator signs in rather than paste it."""
+    """A one-hour token, which cannot be refreshed; the operator signs in instead of pasting it."""
 
 
 class ForeignToken(PermanentError):
     """The token works and belongs to somebody else; the operator destroys that version."""
+
+    def __init__(self, message: str, username: str | None = None) -> None:
+        super().__init__(message)
+        self.username = username
+
+
+class WrongBinding(PermanentError):
+    """The token fits the secret's name and not its `threads-user-id`; the operator corrects or removes that label."""
 
 
 # Secret Manager
@@ -93,12 +111,36 @@ class StoreRefused(PermanentError):
     """Secret Manager refuses the call; the operator runs `./deploy.sh check`, which finds the missing right."""
 
 
+class KeyUnavailable(PermanentError):
+    """A version cannot be decrypted because its key is disabled or destroyed; the operator restores the key."""
+
+
 class NotAToken(PermanentError):
     """A version's payload cannot be an access token; the operator destroys that version or pastes a real one."""
 
 
+class VersionsGone(PermanentError):
+    """Somebody destroyed or disabled every version; the operator enables one, or the owner signs in again."""
+
+
+class LabelMissing(PermanentError):
+    """The keeper's label was taken off an account that it knows; the operator puts it back or ends the account."""
+
+
+class MisnamedSecret(PermanentError):
+    """The keeper's label is on a secret whose name stands for no username; the operator takes the label off."""
+
+
+class GrantEnded(PermanentError):
+    """The permission grant has ended although the token lives; the operator asks the owner to sign in again."""
+
+
 class AccountNotAllowed(PermanentError):
     """Nobody allowed this account to sign in; the operator runs `./deploy.sh account NAME` if it should be."""
+
+    def __init__(self, message: str, username: str | None = None) -> None:
+        super().__init__(message)
+        self.username = username
 
 
 # What browsers and Meta send to us
@@ -106,3 +148,35 @@ class AccountNotAllowed(PermanentError):
 
 class BadRequest(PermanentError):
     """A parameter, cookie or signature that we did not make or that is too old; nothing for the operator to do."""
+
+
+class SignInCancelled(BadRequest):
+    """The person said no on the consent page, or Threads did; nothing for the operator to do."""
+
+
+class SignInExpired(BadRequest):
+    """The consent took longer than the state lives; the person starts over."""
+
+
+class SignInFinished(BadRequest):
+    """The page of a sign-in that is over was asked for again; the person starts over if it failed."""
+
+
+class SignInElsewhere(BadRequest):
+    """The sign-in was begun in another browser or at another address of this service; the person starts over."""
+
+
+class SignInRefused(BadRequest):
+    """Threads sent the person back with an error; they start over, and tell the operator if it goes on."""
+
+
+class NotByAPerson(BadRequest):
+    """A browser asked ahead of its person; it asks again when the person comes."""
+
+
+class BodyTooLarge(BadRequest):
+    """The body of a request is larger than anything that Meta sends; nothing for the operator to do."""
+
+
+class Overloaded(PassingError):
+    """Too many senders of slow requests at once; Meta sends its request again."""

@@ -6,278 +6,299 @@ the annotations do not describe, and the next run adopts it. Knows no sign-in se
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from token_keeper import log
+from token_keeper.access_token import LIFETIME, REFRESHABLE_AFTER, is_due, is_younger_than, was_renewed_today
 from token_keeper.account import Account, Facts
-from token_keeper.clock import rfc3339
+from token_keeper.clock import Clock
 from token_keeper.errors import (
     ForeignToken,
     KeeperError,
-    NotAToken,
-    PassingError,
     PermanentError,
     PermissionMissing,
-    ShortLivedToken,
     StoreConflict,
     ThreadsUnavailable,
     TokenRefused,
     UnclearRefusal,
+    VersionsGone,
+    WrongBinding,
 )
-from token_keeper.proof import facts_of, identify, prove
-from token_keeper.report import WORRY, Outcome, Result
+from token_keeper.judgement import Judge
+from token_keeper.outcomes import Outcome
+from token_keeper.proof import end_of, facts_of, identify, prove
+from token_keeper.report import Result
+from token_keeper.turns import Turns
 
 if TYPE_CHECKING:
-    from token_keeper.store import TokenStore, Version
+    from token_keeper.store import Payload, TokenStore, Version
     from token_keeper.threads import LongLivedToken, ThreadsClient
 
-LIFETIME = timedelta(days=60)  # of a long-lived token
-META_MINIMUM_AGE = timedelta(hours=24)  # before which Threads refreshes nothing
 KEPT_VERSIONS = 2
-SETTLING = 2.0  # seconds that another run may need between refreshing a token and storing the new one
+_TRIED_VERSIONS = 5  # of those that are enabled, where Threads refuses the newest
+_DESTROYED_AT_ONCE = 100  # the next refresh destroys the rest
 
-_SIGN_IN = "Have the account's owner sign in again."
+
+_WRONG_LABEL = WrongBinding("The label threads-user-id names another person than the token does.")
+
+
+class NotStored(Exception):
+    """A token that Threads has just issued could not be stored; `reason` says why."""
+
+    def __init__(self, reason: KeeperError) -> None:
+        super().__init__()
+        self.reason = reason
+
+
+class _State(Enum):
+    """What `/me` says of a token."""
+
+    ALIVE = "alive"
+    FOREIGN = "foreign"
+    DEAD = "dead"
+    UNCLEAR = "unclear"
+
+    @property
+    def as_answer(self) -> bool | None:
+        return None if self == _State.UNCLEAR else self != _State.DEAD
+
+
+@dataclass(frozen=True, slots=True)
+class _Used:
+    """The version that a run works from, what it holds, and the listing that it was found in, newest first."""
+
+    version: Version
+    payload: Payload
+    listed: list[Version]
+
+    @property
+    def token(self) -> str:
+        return self.payload.token
+
+    @property
+    def is_good_as_it_stands(self) -> bool:
+        """Whether readers of `latest` get this token, and get it bare."""
+        return self.version == self.listed[0] and self.payload.is_bare
 
 
 @dataclass(frozen=True)
 class Renewal:
-    """One run's means. `now` gives the time; `refresh_after` is the age from which a token is refreshed."""
+    """What one run renews with.
+
+    `refresh_after` is the age from which a token is refreshed, `settling` is how many seconds another run may need
+    between refreshing a token and storing the new one.
+    """
 
     threads: ThreadsClient
     store: TokenStore
-    now: Callable[[], datetime]
+    clock: Clock
+    judge: Judge
+    turns: Turns
     refresh_after: timedelta
-
-    # What a run asks
+    settling: float
 
     def renew(self, account: Account) -> Result:
         """Refresh one account's token if it is due. Every expected failure becomes an outcome."""
-        return self._logged(self._outcome(account, self._renew))
-
-    def skip(self, account: Account) -> Result:
-        """Give an account up for which the run has no time left, aloud."""
-        return self._logged(self.not_reached(account))
-
-    def look(self, account: Account) -> Result:
-        """Report on one account without changing anything."""
-        return self._outcome(account, self._look)
-
-    def not_reached(self, account: Account) -> Result:
-        """Report an account for which there was no time left."""
-        return self._result(account, Outcome.RETRY_LATER, "The run's time was used up before this account.")
-
-    def _logged(self, result: Result) -> Result:
-        severity = result.severity(self.now())
-        if severity == "INFO" and result.outcome in (Outcome.TOO_YOUNG, Outcome.NOT_SIGNED_IN):
-            return result  # nothing happened; `run_completed` counts them
-        days = result.days_left(self.now())
-        words = [f"{result.username}: {result.outcome.value}."]
-        words += [f"{days} days left." if days >= 0 else "Its time has ended."] if days is not None else []
-        words += [result.detail] if result.detail else []
-        words += [_RUNNING_OUT] if severity == "ERROR" and result.outcome == Outcome.RETRY_LATER else []
-        log.write(
-            severity,
-            event=result.outcome.value,
-            message=" ".join(words),
-            username=result.username,
-            version=result.body()["version"],
-            days_left=days,
-        )
-        return result
-
-    def _outcome(self, account: Account, step: Callable[[Account], Result]) -> Result:
-        if not account.well_named:
-            detail = "The label is on a secret whose name stands for no username: take the label off, or rename it."
-            return self._result(account, Outcome.MISCONFIGURED, detail)
         try:
-            return step(account)
-        except PassingError as error:
-            return self._result(account, Outcome.RETRY_LATER, str(error))
-        except (TokenRefused, PermissionMissing, ShortLivedToken) as error:
-            return self._result(account, Outcome.SIGN_IN_AGAIN, f"{error} {_SIGN_IN}")
-        except KeeperError as error:
-            return self._result(account, Outcome.MISCONFIGURED, f"{error} {_ADVICE.get(type(error), _CHECK)}")
-
-    # Looking
-
-    def _look(self, account: Account) -> Result:
-        facts = account.facts
-        if facts is None or facts.expires_at <= self.now():
-            versions = self.store.versions(account)
-            if not versions:
-                return self._not_signed_in(account)
-            if facts is None or versions[0].number != facts.version:
-                detail = f"Version {versions[0].number} is not described yet; the next run inspects it."
-                return replace(self._result(account, Outcome.CURRENT, detail), facts=None, version=versions[0].number)
-            return self._result(account, Outcome.SIGN_IN_AGAIN, f"The token has expired. {_SIGN_IN}")
-        return self._described(account, Outcome.CURRENT)
-
-    # Renewing
+            return self.judge.outcome(account, self._renew)
+        except NotStored as error:
+            return replace(self.judge.failed(account, error.reason), stored=False)
 
     def _renew(self, account: Account) -> Result:
-        if account.facts and timedelta() <= self.now() - account.facts.refreshed_at < self.refresh_after:
-            return self._described(account, Outcome.TOO_YOUNG)
+        facts, now = account.facts, self.clock.now()
+        if facts and not is_due(facts.refreshed_at, facts.expires_at, self.refresh_after, now):
+            return self.judge.described(account, Outcome.TOO_YOUNG)
         versions = self.store.versions(account)
+        if not versions and facts:
+            raise VersionsGone("Its versions are gone: all of them are destroyed or disabled.")
         if not versions:
-            return self._not_signed_in(account)
+            return self.judge.result(account, Outcome.NOT_SIGNED_IN)
         try:
-            return self._renew_from(account, versions)
-        except TokenRefused:
+            return self._renew_from_any(account, versions)
+        except (TokenRefused, UnclearRefusal):
             self._stop_if_replaced(account, versions[0])
             raise
 
-    def _renew_from(self, account: Account, versions: list[Version]) -> Result:
-        before, newest = account.facts, versions[0]
-        token = self.store.access(account, newest)
-        if before is None or before.version != newest.number:
-            account = self._adopt(account, newest, token)
-            if account.facts and self.now() - account.facts.refreshed_at < self.refresh_after:
-                return self._described(self.store.describe(account), Outcome.TOO_YOUNG)
-        refreshed_at = self.now()
-        fresh = self._refresh(account, newest, token)
-        if fresh is None:
-            if before is None and account.user_id:
-                self.store.describe(account)  # bound, at least
-            return replace(self._result(account, Outcome.TOO_YOUNG), version=newest.number)
-        return self._keep(account, versions, fresh, refreshed_at, account.facts or before)
+    def _renew_from_any(self, account: Account, versions: list[Version]) -> Result:
+        """Renew from the newest version, or from the next that Threads does not refuse: it may be the living one."""
+        refusal: PermanentError | None = None
+        for version in versions[:_TRIED_VERSIONS]:
+            try:
+                return self._renew_from(account, _Used(version, self.store.access(account, version), versions))
+            except (TokenRefused, UnclearRefusal) as error:
+                refusal = refusal or error
+            except PermanentError:
+                if not refusal:
+                    raise
+                break  # an older version's own fault says nothing about the account
+        assert refusal is not None
+        raise refusal
 
-    def _adopt(self, account: Account, version: Version, token: str) -> Account:
-        """Take over a version that nothing describes: somebody pasted it, or a run ended early.
+    def _renew_from(self, before: Account, used: _Used) -> Result:
+        account, now = before, self.clock.now()
+        if before.facts is None or before.facts.number != used.version.number:
+            account = self._adopted(before, used)
+        facts = account.facts
+        if facts and not is_due(facts.refreshed_at, facts.expires_at, self.refresh_after, now):
+            return self._kept_as_it_is(before, account, used)
+        with self.turns.refreshing(account.secret_id):
+            refreshed_at = self.clock.now()
+            fresh = self._refresh(account, used)
+            if fresh is not None:
+                return self._keep(replace(account, facts=facts or before.facts), before, used, fresh, refreshed_at)
+        return self._kept_as_it_is(before, account, used)
 
-        Gives the account bound to its person, with the version's facts, or with none where Threads shows none.
+    # A version that nothing describes
+
+    def _adopted(self, account: Account, used: _Used) -> Account:
+        """Return an account bound and described by a version that somebody pasted, or that a run left undescribed.
+
+        Without facts, where Threads does not let the token be inspected.
         """
-        proof = prove(self.threads, account, token)
-        bound = replace(account, user_id=proof.user_id, facts=None)
-        inspection = proof.inspection
-        if not inspection or not inspection.expires_at:
-            return bound
-        issued_at = inspection.issued_at or inspection.expires_at - LIFETIME
-        return replace(
-            bound,
-            facts=Facts(
-                version.number,
-                issued_at,
-                inspection.expires_at,
-                inspection.data_access_expires_at,
-                inspection.scopes,
-            ),
-        )
+        proof = prove(self.threads, account, used.token)
+        inspection, now = proof.inspection, self.clock.now()
+        expires_at = inspection and end_of(inspection, now)
+        if not inspection or not expires_at:
+            return replace(account, user_id=proof.user_id, facts=None)
+        issued_at = inspection.issued_at or expires_at - LIFETIME
+        grant, scopes = inspection.data_access_expires_at, inspection.scopes
+        facts = Facts(used.version.number, issued_at, expires_at, grant, scopes)
+        return replace(account, user_id=proof.user_id, facts=facts)
 
-    def _refresh(self, account: Account, version: Version, token: str) -> LongLivedToken | None:
-        """Call refresh; give None where Threads finds the token too young, however it says so."""
+    def _kept_as_it_is(self, before: Account, account: Account, used: _Used) -> Result:
+        """Keep a token that is too young to be refreshed. Store it again if readers of `latest` do not get it bare."""
+        if used.is_good_as_it_stands:
+            if (account.user_id, account.facts) != (before.user_id, before.facts):
+                account = self.store.describe(replace(account, facts=account.facts or before.facts), before)
+            return replace(self.judge.described(account, Outcome.TOO_YOUNG), number=used.version.number)
+        number, current = self._add(account, used, used.token)
+        facts = replace(account.facts, number=number) if account.facts else None
+        result = self.judge.described(replace(account, facts=facts), Outcome.REFRESHED)
+        return self._finished(before, replace(result, number=number, token_changed=False), current)
+
+    # Refreshing
+
+    def _refresh(self, account: Account, used: _Used) -> LongLivedToken | None:
+        """Return the refreshed token, None where Threads finds the token too young, however it says so."""
         try:
-            return self.threads.refresh_token(token)
+            return self.threads.refresh_token(used.token)
         except PermanentError as error:
-            young = self._is_young(version, token)
-            if young or isinstance(error, UnclearRefusal):
-                identify(self.threads, account, token)  # `/me` decides whether the token lives
+            young = self._is_young(used)
+            unproven = isinstance(error, UnclearRefusal | PermissionMissing)
+            if young or unproven:
+                identify(self.threads, account, used.token)  # `/me` decides whether the token lives
             if young:
                 return None
-            if isinstance(error, UnclearRefusal):
+            if unproven:
                 raise ThreadsUnavailable(f"{error} The token itself still works.") from error
             raise
 
-    def _is_young(self, version: Version, token: str) -> bool:
-        """Tell whether the token was made or refreshed within a day, a refresh whose reply got lost included."""
-        if self.now() - version.created_at < META_MINIMUM_AGE:
+    def _is_young(self, used: _Used) -> bool:
+        """Return whether the token was made or refreshed within a day, by a refresh whose reply was lost included."""
+        if is_younger_than(REFRESHABLE_AFTER, used.version.created_at, self.clock.now()):
             return True
-        inspection = self.threads.inspect(token)
+        inspection = self.threads.inspect(used.token)
         expires_at = inspection.expires_at if inspection and inspection.is_valid else None
-        return expires_at is not None and expires_at - self.now() > LIFETIME - META_MINIMUM_AGE
+        return expires_at is not None and was_renewed_today(expires_at, self.clock.now())
 
-    def _stop_if_replaced(self, account: Account, used: Version) -> None:
-        """Where another run or a sign-in is storing a newer version, the used one may well be refused."""
-        for pause in (0.0, SETTLING):
-            time.sleep(pause)
-            newest = self.store.versions(account)
-            if newest and newest[0].number != used.number:
+    def _stop_if_replaced(self, account: Account, newest: Version) -> None:
+        """Raise StoreConflict if another run or a sign-in has stored a newer version: then the old one may be dead."""
+        for pause in (0.0, self.settling):
+            self.clock.sleep(pause)
+            versions = self.store.versions(account)
+            if versions and versions[0].number > newest.number:
                 raise StoreConflict("A newer version was stored in the meantime.")
 
+    # Keeping what Threads has just issued: from here on it may be all there is
+
     def _keep(
-        self,
-        account: Account,
-        versions: list[Version],
-        fresh: LongLivedToken,
-        refreshed_at: datetime,
-        before: Facts | None,
+        self, account: Account, before: Account, used: _Used, fresh: LongLivedToken, refreshed_at: datetime
     ) -> Result:
         """Prove a refreshed token, store it, describe it, destroy what is not needed any more: in this order."""
+        changed = fresh.access_token != used.token
         try:
             proof = prove(self.threads, account, fresh.access_token)
-        except (TokenRefused, ForeignToken, ShortLivedToken) as error:
-            raise ThreadsUnavailable(f"Threads gave a token that was not kept: {error}") from error
-        except PermissionMissing:
-            raise  # it lives, but whose it is remains unknown, and its person must sign in again anyway
         except KeeperError as error:
-            # No proof either way. The old token may be dead already, so this one is stored; the next run proves it.
-            number = self._add(account, versions[0], fresh.access_token)
-            if isinstance(error, PermanentError):
-                raise
-            unproven = f"Version {number} is stored but could not be proven yet: {error}"
-            return replace(self._result(account, Outcome.RETRY_LATER, unproven), version=number)
-        number = self._add(account, versions[0], fresh.access_token)
-        account = replace(account, facts=facts_of(number, refreshed_at, fresh, proof.inspection, before))
-        detail = self._describe(account) if account.facts else None
-        self._destroy_beyond_newest(account, versions)
-        return replace(self._described(account, Outcome.REFRESHED, detail), version=number)
+            return replace(self._unproven(account, used, fresh, error), token_changed=changed)
+        number, current = self._add(account, used, fresh.access_token)
+        facts = facts_of(number, refreshed_at, fresh, proof.inspection, account.facts)
+        account = replace(account, user_id=proof.user_id, facts=facts)
+        result = self.judge.described(account, Outcome.REFRESHED)
+        return self._finished(before, replace(result, number=number, token_changed=changed), current)
 
-    def _add(self, account: Account, used: Version, token: str) -> int:
-        """Store a token, unless the one it came from was destroyed meanwhile: then its person took it away."""
+    def _unproven(self, account: Account, used: _Used, fresh: LongLivedToken, error: KeeperError) -> Result:
+        """Decide by the old token about a new one that has no proof: while the old one lives, nothing is lost."""
+        old = self._state_of(account, used.token)
+        foreign = isinstance(error, ForeignToken)
+        wrong_label = isinstance(error, ForeignToken) and account.is_named_after(error.username)
+        if old == _State.FOREIGN or (old == _State.ALIVE and isinstance(error, PermissionMissing)):
+            raise _WRONG_LABEL if wrong_label else error  # `/me` says the same of both tokens
+        if old == _State.ALIVE or (foreign and not wrong_label):
+            raise ThreadsUnavailable(f"Threads gave a token that was not kept: {error}") from error
+        number, _ = self._add(account, used, fresh.access_token)
+        if wrong_label:
+            result = self.judge.failed(account, _WRONG_LABEL)
+        else:
+            detail = f"Version {number} is stored but could not be proven yet: {error}"
+            result = self.judge.result(account, Outcome.RETRY_LATER, detail)
+        return replace(result, number=number, stored=True, old_token_alive=old.as_answer)
+
+    def _state_of(self, account: Account, token: str) -> _State:
+        """Ask `/me` about a token. One that only lacks a permission lives."""
         try:
-            taken_away = self.store.is_destroyed(account, used)
+            identify(self.threads, account, token)
+        except PermissionMissing:
+            return _State.ALIVE
+        except ForeignToken:
+            return _State.FOREIGN
+        except TokenRefused:
+            return _State.DEAD
         except KeeperError:
-            taken_away = False  # not to know it is no reason to lose a token
-        if taken_away:
-            raise StoreConflict("The token was destroyed while it was being refreshed.")
-        return self.store.add(account, token)
+            return _State.UNCLEAR
+        return _State.ALIVE
 
-    def _describe(self, account: Account) -> str | None:
-        """Write the annotations; a passing failure only delays them, and is told in words."""
+    def _add(self, account: Account, used: _Used, token: str) -> tuple[int, list[Version]]:
+        """Store a token as the newest version. Return its number, and the enabled versions before it, newest first.
+
+        Raises StoreConflict, and stores nothing, if somebody took the used version away meanwhile, or stored a newer
+        one that lives: a sign-in or a paste wins.
+        """
         try:
-            self.store.describe(account)
-        except PassingError as error:
-            return f"The token is stored; its annotations follow with the next run: {error}"
-        return None
-
-    def _destroy_beyond_newest(self, account: Account, before: list[Version]) -> None:
-        """Destroy all but the newest two enabled versions; the new one is the first of the two."""
+            current = self.store.versions(account)
+        except KeeperError:
+            current = used.listed  # not to know is no reason to lose a token
+        if used.version.number not in [version.number for version in current]:
+            raise StoreConflict("The token was taken away while it was being refreshed.")
+        for version in current:
+            if version.number > used.listed[0].number and self._is_living(account, version):
+                raise StoreConflict("A newer version was stored in the meantime.")
         try:
-            for version in before[KEPT_VERSIONS - 1 :]:
-                self.store.destroy(account, version)
-        except PassingError:
-            pass  # the next refresh finds them again
+            number = self.store.add(account, token)
+        except KeeperError as error:
+            self.turns.stored(False)
+            raise NotStored(error) from error
+        self.turns.stored(True)
+        return number, current
 
-    # Results
+    def _is_living(self, account: Account, version: Version) -> bool:
+        try:
+            token = self.store.access(account, version).token
+        except KeeperError:
+            return False
+        return self._state_of(account, token) == _State.ALIVE
 
-    def _described(self, account: Account, outcome: Outcome, detail: str | None = None) -> Result:
-        """Report by the account's facts, which may know that the permission grant ends or has ended."""
-        grant = account.facts.data_access_expires_at if account.facts else None
-        if grant and grant <= self.now():
-            ended = f"The permission grant ended on {rfc3339(grant)}; calls fail although the token lives. {_SIGN_IN}"
-            return self._result(account, Outcome.SIGN_IN_AGAIN, ended)
-        if grant and grant - self.now() < WORRY:
-            detail = f"The permission grant ends on {rfc3339(grant)}, and refreshing does not renew it. {_SIGN_IN}"
-        return self._result(account, outcome, detail)
-
-    def _not_signed_in(self, account: Account) -> Result:
-        return replace(self._result(account, Outcome.NOT_SIGNED_IN, None), facts=None, version=None)
-
-    def _result(self, account: Account, outcome: Outcome, detail: str | None = None) -> Result:
-        return Result(
-            username=account.username,
-            secret=self.store.secret_name(account),
-            outcome=outcome,
-            facts=account.facts,
-            version=account.facts.version if account.facts else None,
-            detail=detail,
-        )
-
-
-_RUNNING_OUT = "This has failed for too long: see what `./deploy.sh check` finds, or have the owner sign in again."
-_CHECK = "Run `./deploy.sh check`, which finds what is wrong and says how to mend it."
-_DESTROY = "Destroy that version, so that the one before it is used again; or sign in again."
-_ADVICE: dict[type[KeeperError], str] = {ForeignToken: _DESTROY, NotAToken: _DESTROY}
+    def _finished(self, before: Account, result: Result, current: list[Version]) -> Result:
+        """Describe what is stored and destroy all but the newest two versions. The next run does what fails here."""
+        result = replace(result, stored=True)
+        try:
+            if result.account.facts:
+                saved = self.store.describe(self.judge.with_problem(result), before)
+                result = replace(result, account=saved)
+            for version in current[KEPT_VERSIONS - 1 :][:_DESTROYED_AT_ONCE]:
+                self.store.destroy(result.account, version)
+        except KeeperError as error:
+            words = f"The token is stored; what describes it, or old versions, follow with the next run: {error}"
+            return replace(result, detail=result.detail or words)
+        return result

@@ -1,74 +1,67 @@
-"""What a refresh run, or a look at the accounts, has to say: an outcome for each account and a status for all."""
+"""What a refresh run, or a look at the accounts, reports: an outcome for each account and a status for all."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from enum import StrEnum
+from datetime import datetime
 from typing import Any
 
-from token_keeper.account import Facts
+from token_keeper.access_token import WORRY, days_left
+from token_keeper.account import Account, Facts
 from token_keeper.clock import rfc3339
-
-# With less than this left, something that could not be renewed becomes a person's business.
-WORRY = timedelta(days=14)
-
-
-class Outcome(StrEnum):
-    """What became of one account. Deployed systems rely on these words."""
-
-    REFRESHED = "refreshed"
-    TOO_YOUNG = "too_young"
-    CURRENT = "current"
-    NOT_SIGNED_IN = "not_signed_in"
-    RETRY_LATER = "retry_later"
-    SIGN_IN_AGAIN = "sign_in_again"
-    MISCONFIGURED = "misconfigured"
-
-
-_A_PERSON_MUST_ACT = (Outcome.SIGN_IN_AGAIN, Outcome.MISCONFIGURED)
+from token_keeper.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One account's outcome. `facts` describe the newest version known; `detail` says what to do, if anything."""
+    """One account's outcome.
 
-    username: str
+    `facts` describe the newest version known, `number` is that version's. `detail` says what to do, if anything.
+    `refusal` is the codes of a refusal that may be about the app. `unclear` is whether a refusal says nothing of the
+    token. `stored` is whether a token that Threads issued in this run is stored, None if it issued none.
+    `token_changed` and `old_token_alive` record what Meta has not established about a refresh.
+    """
+
+    account: Account
     secret: str
     outcome: Outcome
     facts: Facts | None = None
-    version: int | None = None
+    number: int | None = None
     detail: str | None = None
+    refusal: str | None = None
+    unclear: bool = False
+    stored: bool | None = None
+    token_changed: bool | None = None
+    old_token_alive: bool | None = None
 
-    def ends_at(self) -> datetime | None:
-        """Give the earlier end of token and permission grant."""
-        if self.facts is None:
-            return None
-        return min(filter(None, (self.facts.expires_at, self.facts.data_access_expires_at)))
+    @property
+    def username(self) -> str:
+        return self.account.username
+
+    @property
+    def version_name(self) -> str | None:
+        return f"{self.secret}/versions/{self.number}" if self.number is not None else None
 
     def days_left(self, now: datetime) -> int | None:
-        """Count whole days to the earlier end, negative once it has passed."""
-        ends_at = self.ends_at()
-        return (ends_at - now).days if ends_at else None
+        return days_left(self.facts.ends_at, now) if self.facts else None
 
-    def severity(self, now: datetime) -> str:
-        """Tell how loud to say it: ERROR is always something that a person must do."""
-        ends_at = self.ends_at()
-        near = ends_at is not None and ends_at - now < WORRY and self.outcome != Outcome.NOT_SIGNED_IN
-        if near or self.outcome in _A_PERSON_MUST_ACT:
-            return "ERROR"
-        return "WARNING" if self.outcome == Outcome.RETRY_LATER or self.detail else "INFO"
+    def is_near_its_end(self, now: datetime) -> bool:
+        """Return whether a person must know: the grant ends soon, or the token does and could not be renewed."""
+        if self.facts is None:
+            return False
+        grant, renewed = self.facts.data_access_expires_at, self.outcome in (Outcome.REFRESHED, Outcome.TOO_YOUNG)
+        return (grant is not None and grant - now < WORRY) or (not renewed and self.facts.expires_at - now < WORRY)
 
     def body(self) -> dict[str, str | None]:
-        facts, version = self.facts, self.version
+        facts = self.facts
         grant = facts.data_access_expires_at if facts else None
         return {
             "username": self.username,
             "secret": self.secret,
             "outcome": self.outcome.value,
-            "version": f"{self.secret}/versions/{version}" if version is not None else None,
+            "version": self.version_name,
             "expires_at": rfc3339(facts.expires_at) if facts else None,
             "data_access_expires_at": rfc3339(grant) if grant else None,
             "detail": self.detail,
@@ -76,7 +69,7 @@ class Result:
 
 
 def body(results: Sequence[Result]) -> dict[str, Any]:
-    """Give the reply's JSON: every account, and how many came to each outcome."""
+    """Return the reply's JSON object: every account, and how many came to each outcome."""
     return {
         "accounts": [result.body() for result in results],
         "outcomes": dict(Counter(result.outcome.value for result in results)),
@@ -84,8 +77,8 @@ def body(results: Sequence[Result]) -> dict[str, Any]:
 
 
 def status(results: Sequence[Result]) -> int:
-    """Give the HTTP status: 503 makes Cloud Scheduler try again, 500 says that a person must act."""
+    """Return the HTTP status: 503 makes Cloud Scheduler try again, 500 says that a person must act."""
     outcomes = {result.outcome for result in results}
     if Outcome.RETRY_LATER in outcomes:
         return 503
-    return 500 if outcomes & set(_A_PERSON_MUST_ACT) else 200
+    return 500 if any(outcome.needs_a_person for outcome in outcomes) else 200

@@ -12,14 +12,16 @@ from datetime import timedelta
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
+from token_keeper.access_token import LIFETIME, REFRESHABLE_AFTER, WORRY
 from token_keeper.errors import SettingError
 
 DEFAULT_SCOPES = "threads_basic,threads_content_publish"
 DEFAULT_AUTHORIZE_URL = "https://threads.com/oauth/authorize"
 DEFAULT_API_URL = "https://graph.threads.com"
 
-# Meta refuses to refresh a token under 24 hours old. The upper bound leaves 14 of a token's 60 days for trying again.
-LEAST_REFRESH_AFTER_HOURS, MOST_REFRESH_AFTER_HOURS = 24, 46 * 24
+# Threads refuses to refresh a younger token. The upper bound leaves 14 of a token's 60 days for trying again.
+LEAST_REFRESH_AFTER_HOURS = REFRESHABLE_AFTER // timedelta(hours=1)
+MOST_REFRESH_AFTER_HOURS = (LIFETIME - WORRY) // timedelta(hours=1)
 
 
 class Secret:
@@ -83,6 +85,7 @@ class RefreshSettings:
     api_url: str
     refresh_after: timedelta
     budget: timedelta
+    sign_in_url: str | None
     emulator: str | None
 
     @classmethod
@@ -93,6 +96,7 @@ class RefreshSettings:
             api_url=_url(environ, "THREADS_API_URL", DEFAULT_API_URL),
             refresh_after=timedelta(hours=hours),
             budget=timedelta(seconds=_number(environ, "REFRESH_BUDGET_SECONDS", "1500", 1, 24 * 3600)),
+            sign_in_url=_url(environ, "SIGN_IN_URL") if "SIGN_IN_URL" in environ else None,
             emulator=_emulator(environ),
         )
 

@@ -9,7 +9,9 @@ import base64
 import hashlib
 import hmac
 import struct
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
@@ -31,8 +33,8 @@ class Signer:
     def sign(self, payload: dict[str, Any], now: datetime) -> str:
         return str(self._serializer.dumps([int(now.timestamp()), payload]))
 
-    def read(self, text: str, now: datetime) -> dict[str, Any]:
-        """Give back what was signed; raise BadRequest if it was changed, made elsewhere or is too old."""
+    def read(self, text: str, now: datetime, too_old: type[BadRequest] = BadRequest) -> dict[str, Any]:
+        """Return what was signed. Raises BadRequest if it was changed or made elsewhere, `too_old` if it is too old."""
         try:
             signed_at, payload = self._serializer.loads(text)
         except BadData:
@@ -42,28 +44,55 @@ class Signer:
             raise BadRequest("This link was not made by this service, or was changed.")
         age = now - datetime.fromtimestamp(signed_at, UTC)
         if not -_CLOCK_DIFFERENCE <= age <= self._max_age:
-            raise BadRequest("This link is too old.")
+            raise too_old("This link is too old.")
         return dict(payload)
 
 
-def deletion_code(key: Secret, completed_at: datetime, found: bool) -> str:
-    """Sign the state of a deletion request: 32 letters and digits, as Meta wants it alphanumeric."""
-    payload = struct.pack(">I?", int(completed_at.timestamp()), found)
-    return base64.b32encode(payload + _mac(key, payload)).decode()
+class Deletion(IntEnum):
+    """What became of a deletion request."""
+
+    DESTROYED = 0
+    SCHEDULED = 1  # the secret delays destruction
+    NOTHING_FOUND = 2
+    KEPT = 3  # a newer sign-in is there
 
 
-def read_deletion_code(key: Secret, code: str) -> tuple[datetime, bool]:
-    """Give when a request was completed and whether anything was found; raise BadRequest if we did not make it."""
-    try:
-        raw = base64.b32decode(code.encode("ascii"))
-    except ValueError:
-        raise BadRequest("This code was not made here.") from None
-    payload, mac = raw[:5], raw[5:]
-    if len(raw) != 20 or not hmac.compare_digest(mac, _mac(key, payload)):
-        raise BadRequest("This code was not made here.")
-    seconds, found = struct.unpack(">I?", payload)
-    return datetime.fromtimestamp(seconds, UTC), found
+@dataclass(frozen=True, slots=True)
+class DeletionState:
+    """The state of a deletion request. `destroyed_on` is set where the destruction is still to come."""
+
+    state: Deletion
+    completed_at: datetime
+    destroyed_on: datetime | None = None
+
+    def sign(self, key: Secret) -> str:
+        """Return the confirmation code: 40 letters and digits, because Meta wants it alphanumeric."""
+        later = int(self.destroyed_on.timestamp()) if self.destroyed_on else 0
+        payload = struct.pack(">BII", self.state, int(self.completed_at.timestamp()), later)
+        return base64.b32encode(payload + _mac(key, payload)).decode()
+
+    def as_of(self, now: datetime) -> DeletionState:
+        """Return the state at this time: a destruction that was still to come may be over."""
+        if self.destroyed_on is None or self.destroyed_on > now:
+            return self
+        if self.state == Deletion.SCHEDULED:
+            return DeletionState(Deletion.DESTROYED, completed_at=self.destroyed_on)
+        return replace(self, destroyed_on=None)
+
+    @classmethod
+    def read(cls, key: Secret, code: str) -> DeletionState:
+        """Return the state that a code stands for; raise BadRequest if we did not make it."""
+        try:
+            raw = base64.b32decode(code.encode("ascii"))
+        except ValueError:
+            raise BadRequest("This code was not made here.") from None
+        payload, mac = raw[:9], raw[9:]
+        if len(raw) != 25 or not hmac.compare_digest(mac, _mac(key, payload)):
+            raise BadRequest("This code was not made here.")
+        state, seconds, later = struct.unpack(">BII", payload)
+        destroyed_on = datetime.fromtimestamp(later, UTC) if later else None
+        return cls(Deletion(state), datetime.fromtimestamp(seconds, UTC), destroyed_on)
 
 
 def _mac(key: Secret, payload: bytes) -> bytes:
-    return hmac.digest(key.reveal().encode(), b"token-keeper.deletion-code:" + payload, "sha256")[:15]
+    return hmac.digest(key.reveal().encode(), b"token-keeper.deletion-code:" + payload, "sha256")[:16]

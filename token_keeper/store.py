@@ -1,8 +1,6 @@
-"""The account secrets in Google Secret Manager: found by label, read, added to, described, cleaned up.
+"""The account secrets in Google Secret Manager: found, read, added to, described, cleaned up.
 
-The one module that uses `google.cloud`. Adding a version has no etag and no idempotency key: a repeated add whose
-first reply was lost leaves an extra version, which the next refresh destroys; so repeating it is safe here.
-Source: Google Cloud, Secret Manager: "REST Resource: projects.secrets.versions", "Data integrity", "Quotas and limits".
+Source: Google Cloud, Secret Manager: "REST Resource: projects.secrets.versions", "Data integrity".
 """
 
 from __future__ import annotations
@@ -14,285 +12,269 @@ from datetime import UTC, datetime
 from typing import Any
 
 import google_crc32c
-import grpc
 from google.api_core import exceptions as gcp
-from google.api_core.retry import Retry
-from google.api_core.timeout import ConstantTimeout
-from google.auth.exceptions import GoogleAuthError
-from google.cloud.secretmanager_v1 import SecretManagerServiceClient
-from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
 from google.cloud.secretmanager_v1.types import Secret, SecretPayload, SecretVersion
 from google.protobuf.field_mask_pb2 import FieldMask
 
-from token_keeper.account import (
-    KEEPER,
-    MANAGED_BY,
-    USER_ID,
-    Account,
-    looks_like_token,
-    looks_like_user_id,
-    secret_id_for,
-)
+from token_keeper.access_token import bare, looks_like_token
+from token_keeper.account import KEEPER, MANAGED_BY, SECRET_PREFIX, USER_ID, Account, looks_like_user_id, secret_id_for
 from token_keeper.errors import (
     AccountNotAllowed,
     KeeperError,
+    KeyUnavailable,
     NotAToken,
     StoreConflict,
     StoreRefused,
     StoreUnavailable,
 )
-from token_keeper.pace import Pace
+from token_keeper.secret_manager import SecretManager, reason_of, translated
 
-CALL_TIMEOUT = 10.0  # seconds, of one attempt
-QUOTA_PER_MINUTE = 600  # reads, and as many writes, of one project
-_BURST = 12  # calls that need not wait
-_LEFT_TO_OTHERS = 6  # calls a minute, for people who sign in meanwhile
-_PASSING = (
-    gcp.ServiceUnavailable,
-    gcp.DeadlineExceeded,
-    gcp.ResourceExhausted,
-    gcp.InternalServerError,
-    gcp.BadGateway,
-    gcp.Unknown,
-    gcp.Cancelled,
-)
 _PAGE_SIZE = 500
+_ENABLED, _DISABLED, _DESTROYED = (
+    SecretVersion.State.ENABLED,
+    SecretVersion.State.DISABLED,
+    SecretVersion.State.DESTROYED,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One enabled version of an account's secret."""
+    """One version of an account's secret that is not destroyed. `destroyed_on` is set while a destruction waits."""
 
     number: int
     created_at: datetime
+    enabled: bool = True
+    destroyed_on: datetime | None = None
 
 
-def connect(emulator: str | None) -> SecretManagerServiceClient:
-    """Make the official client: Google's endpoint and credentials, or a plaintext emulator at `host:port`."""
-    if emulator is None:
-        try:
-            return SecretManagerServiceClient()
-        except GoogleAuthError:
-            raise StoreRefused("There are no Google credentials here.") from None
-    channel = grpc.insecure_channel(emulator, [("grpc.enable_http_proxy", 0)])  # it is on this machine
-    return SecretManagerServiceClient(transport=SecretManagerServiceGrpcTransport(channel=channel))
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """What a version holds. `is_bare` is False where there are blanks, line ends or a byte order mark around it."""
+
+    token: str
+    is_bare: bool
+
+    def __repr__(self) -> str:
+        return f"Payload('**********', {self.is_bare!r})"
 
 
 class TokenStore:
-    """The secrets of one project that carry this keeper's label.
+    """The account secrets of one project.
 
-    `patience` is how many seconds a call may be repeated for. Raises the Secret Manager errors of
-    `token_keeper.errors`: passing ones are StoreUnavailable, permanent ones StoreRefused.
+    Raises the Secret Manager errors of `token_keeper.errors`: passing ones are StoreUnavailable, permanent ones
+    StoreRefused.
     """
 
-    def __init__(self, client: SecretManagerServiceClient, project: str, patience: float) -> None:
-        self._client, self._project = client, project
-        rate = (QUOTA_PER_MINUTE - _BURST - _LEFT_TO_OTHERS) / 60
-        self._reads, self._writes = Pace(rate, _BURST), Pace(rate, _BURST)
-        self._reading = _options(patience, self._reads, *_PASSING)
-        self._writing = _options(patience, self._writes, *_PASSING)
-        # A refreshed token that is not stored may be the account's only one: adding it is tried longest.
-        self._adding = _options(5 * patience, self._writes, *_PASSING, gcp.Aborted)
+    def __init__(self, secret_manager: SecretManager, project: str) -> None:
+        self._calls, self._project = secret_manager, project
+
+    def until(self, ends: float, patience: float, refusal_patience: float) -> TokenStore:
+        """Return the same store for calls that end at `ends`: see `SecretManager`."""
+        return TokenStore(self._calls.until(ends, patience, refusal_patience), self._project)
 
     # Finding accounts
 
-    def accounts(self, user_id: str | None = None) -> Iterator[Account]:
-        """List the allowed accounts, or those bound to one Threads user id."""
-        wanted = f"labels.{MANAGED_BY}={KEEPER}"
-        if user_id is not None:
-            if not looks_like_user_id(user_id):
-                return
-            wanted += f" AND labels.{USER_ID}={user_id}"
-        request = {"parent": f"projects/{self._project}", "filter": wanted, "page_size": _PAGE_SIZE}
-        with _translated(missing=StoreRefused):
-            self._reads.wait()
-            for page in self._client.list_secrets(request=request, **self._reading).pages:
-                self._reads.wait()
-                for secret in page.secrets:
-                    if _is_ours(secret) and (user_id is None or secret.labels.get(USER_ID) == user_id):
-                        yield _account(secret)
+    def accounts(self) -> Iterator[Account]:
+        """Yield the allowed accounts, and those that are known and have lost the keeper's label."""
+        for secret in self._secrets(f"labels.{MANAGED_BY}={KEEPER} OR name:{SECRET_PREFIX}"):
+            account = _account(secret)
+            if account.managed or (account.secret_id.startswith(SECRET_PREFIX) and account.is_known):
+                yield account
 
-    def allowed_account(self, username: str, user_id: str) -> Account:
-        """Give the account of this profile; raise AccountNotAllowed unless its secret is there, labelled, and its own.
+    def accounts_of(self, user_id: str) -> Iterator[Account]:
+        """Yield the accounts that are bound to a Threads user id, also those that have lost the keeper's label."""
+        if looks_like_user_id(user_id):
+            for secret in self._secrets(f"labels.{USER_ID}={user_id}"):
+                account = _account(secret)
+                if account.user_id == user_id and (account.managed or account.secret_id.startswith(SECRET_PREFIX)):
+                    yield account
 
-        The list of allowed accounts is the set of these secrets. A service account that may read some secrets is
-        told of the others that it has no permission, whether they exist or not.
+    def allowed_account(self, username: str | None, user_id: str) -> Account:
+        """Return the account of a profile: the one bound to its id, else the unbound one of its username.
+
+        Raises AccountNotAllowed if there is none. The list of allowed accounts is the set of these secrets.
         """
-        secret_id = secret_id_for(username)
+        named = self._named(username)
+        if named and named.managed and named.user_id == user_id:
+            return named
+        if bound := next((one for one in self.accounts_of(user_id) if one.managed), None):
+            return bound
+        who = _printable(username) if username else "of this person"
+        if named is None:
+            raise AccountNotAllowed(f"The account {who} is not on the list.", who)
+        if not named.managed:
+            raise AccountNotAllowed(f"The secret of the account {who} does not carry the keeper's label.", who)
+        if named.user_id:
+            raise AccountNotAllowed(f"The secret of the account {who} is bound to another person.", who)
+        return named
+
+    def _named(self, username: str | None) -> Account | None:
+        """Return the secret of a username, None if there is none that this service account may see.
+
+        Only a missing right on this one secret can mean that it is not there. Another reason is about the project.
+        """
+        secret_id = secret_id_for(username or "")
         if secret_id is None:
-            raise AccountNotAllowed("No account of this name can be on the list.")
+            return None
         try:
-            with _translated(gcp.NotFound, gcp.PermissionDenied):
-                self._reads.wait()
-                secret = self._client.get_secret(name=self._secret(secret_id), **self._reading)
-        except (gcp.NotFound, gcp.PermissionDenied):
-            raise AccountNotAllowed("This account is not on the list.") from None
-        if not _is_ours(secret):
-            raise AccountNotAllowed("This account's secret does not carry the keeper's label.")
-        account = _account(secret)
-        if not account.belongs_to(user_id, username):
-            raise AccountNotAllowed("This account's secret is bound to another person.")
-        return account
+            return _account(self._calls.read("get_secret", name=self._secret(secret_id)))
+        except gcp.NotFound:
+            return None
+        except gcp.PermissionDenied as error:
+            if reason_of(error) in (None, "IAM_PERMISSION_DENIED"):
+                return None
+            raise translated(error) from None
+        except gcp.GoogleAPICallError as error:
+            raise translated(error) from None
+
+    def _secrets(self, wanted: str) -> Iterator[Secret]:
+        request = {"parent": f"projects/{self._project}", "filter": wanted, "page_size": _PAGE_SIZE}
+        with _translating(missing=StoreRefused):
+            for page in self._calls.pages("list_secrets", **request):
+                yield from page.secrets
 
     # Versions
 
     def versions(self, account: Account) -> list[Version]:
-        """List the enabled versions, newest first."""
-        return self._versions(account, "state:ENABLED", {SecretVersion.State.ENABLED})
+        """Return the enabled versions, newest first."""
+        return self._versions(account, "state:ENABLED", {_ENABLED})
 
     def undestroyed_versions(self, account: Account) -> list[Version]:
-        """List every version that still holds a token, disabled ones too, newest first."""
-        return self._versions(account, "", {SecretVersion.State.ENABLED, SecretVersion.State.DISABLED})
+        """Return every version that still holds a token, disabled ones too, newest first."""
+        return self._versions(account, "", {_ENABLED, _DISABLED})
 
-    def _versions(self, account: Account, wanted: str, states: set[int]) -> list[Version]:
+    def _versions(self, account: Account, wanted: str, states: set[Any]) -> list[Version]:
         request = {"parent": self.secret_name(account), "filter": wanted, "page_size": _PAGE_SIZE}
-        with _translated():
-            self._reads.wait()
-            listed = self._client.list_secret_versions(request=request, **self._reading)
-            found = [Version(_number(v.name), _utc(v.create_time)) for v in listed if v.state in states]
+        with _translating():
+            pages = self._calls.pages("list_secret_versions", **request)
+            found = [_version(one) for page in pages for one in page.versions if one.state in states]
         return sorted(found, key=lambda version: version.number, reverse=True)
 
-    def is_destroyed(self, account: Account, version: Version) -> bool:
-        """Tell whether a version that was there has been destroyed since."""
-        with _translated():
-            self._reads.wait()
-            name = self.version_name(account, version.number)
-            state = self._client.get_secret_version(name=name, **self._reading).state
-        return bool(state == SecretVersion.State.DESTROYED)
-
-    def access(self, account: Account, version: Version) -> str:
-        """Read the token of a version; raise NotAToken where the payload can be none."""
-        with _translated():
-            payload = self._client.access_secret_version(
-                name=self.version_name(account, version.number), **self._reading
-            ).payload
+    def access(self, account: Account, version: Version) -> Payload:
+        """Return what a version holds; raise NotAToken if it can be no token, KeyUnavailable if nobody can read it."""
+        name = self.version_name(account, version.number)
+        try:
+            payload = self._calls.access(name=name).payload
+        except gcp.FailedPrecondition:
+            raise self._why_not_read(name) from None
+        except gcp.GoogleAPICallError as error:
+            raise translated(error) from None
         if "data_crc32c" in payload and payload.data_crc32c != google_crc32c.value(payload.data):
             raise StoreUnavailable("A token was damaged on its way from Secret Manager.")
-        # Pasted tokens often end in a newline: `echo TOKEN | gcloud secrets versions add`.
-        token = payload.data.decode("ascii", errors="replace").strip()
+        text = payload.data.decode("utf-8", errors="replace")
+        token = bare(text)
         if not looks_like_token(token):
             raise NotAToken(f"Version {version.number} does not hold an access token.")
-        return token
+        return Payload(token, is_bare=token == text)
+
+    def _why_not_read(self, name: str) -> KeeperError:
+        with _translating():
+            if self._calls.read("get_secret_version", name=name).state != _ENABLED:
+                return StoreConflict("The version was disabled or destroyed in the meantime.")
+        return KeyUnavailable(f"Version {_number(name)} cannot be decrypted: see the key (CMEK) of its secret.")
 
     def add(self, account: Account, token: str) -> int:
-        """Add a version that holds this token; give its number."""
+        """Add a version that holds this token and return its number."""
         data = token.encode("ascii")
         payload = SecretPayload(data=data, data_crc32c=google_crc32c.value(data))
-        with _translated():
-            self._writes.wait()
-            added = self._client.add_secret_version(parent=self.secret_name(account), payload=payload, **self._adding)
-        return _number(added.name)
+        with _translating():
+            return _number(self._calls.add(parent=self.secret_name(account), payload=payload).name)
 
-    def destroy(self, account: Account, version: Version) -> None:
-        """Destroy a version; one that is destroyed already is as good."""
-        try:
-            with _translated(gcp.FailedPrecondition, gcp.NotFound):
-                self._writes.wait()
-                self._client.destroy_secret_version(name=self.version_name(account, version.number), **self._writing)
-        except (gcp.FailedPrecondition, gcp.NotFound):
-            pass
+    def destroy(self, account: Account, version: Version) -> datetime | None:
+        """Destroy a version. Return when it will be destroyed if the secret delays that, None if it is already.
+
+        Raises StoreRefused if it is still there afterwards.
+        """
+        name = self.version_name(account, version.number)
+        with _translating():
+            try:
+                left = self._calls.write("destroy_secret_version", name=name)
+            except gcp.NotFound:
+                return None
+            except gcp.FailedPrecondition:
+                left = self._calls.read("get_secret_version", name=name)
+        found = _version(left)
+        if left.state == _DESTROYED or (left.state == _DISABLED and found.destroyed_on):
+            return None if left.state == _DESTROYED else found.destroyed_on
+        raise StoreRefused(f"Secret Manager does not destroy version {version.number}.")
 
     # Labels and annotations
 
     def save(self, account: Account) -> Account:
-        """Write an account's labels and annotations; raise StoreConflict if they changed since it was read.
+        """Write an account's labels and annotations and return it as saved.
 
-        The whole maps are written, so the etag matters: it keeps what others changed since from being lost.
+        Raises StoreConflict if they changed since it was read: the whole maps are written, and the etag keeps what
+        others changed since from being lost.
         """
         secret = Secret(
-            name=self.secret_name(account),
-            labels=account.labels,
-            annotations=account.annotations,
-            etag=account.etag,
+            name=self.secret_name(account), labels=account.labels, annotations=account.annotations, etag=account.etag
         )
-        with _translated():
-            self._writes.wait()
-            return _account(
-                self._client.update_secret(
-                    secret=secret, update_mask=FieldMask(paths=["labels", "annotations"]), **self._writing
-                )
-            )
+        mask = FieldMask(paths=["labels", "annotations"])
+        with _translating():
+            return _account(self._calls.write("update_secret", secret=secret, update_mask=mask))
 
-    def describe(self, account: Account) -> Account:
-        """Save an account's facts, over changes by others too; who described a newer version keeps the last word.
+    def describe(self, account: Account, before: Account) -> Account:
+        """Save what is known of an account, `before` being how it was read, over changes by others.
 
-        Raises StoreConflict where the account is no longer bound as it was: somebody's data was deleted meanwhile.
+        A description of a newer version is left as it is. Raises StoreConflict if the account is bound otherwise than
+        before: somebody's data was deleted, or somebody else signed in, in the meantime.
         """
         try:
             return self.save(account)
         except StoreConflict:
             current = self.reread(account)
-            if current.user_id != account.user_id or not account.facts:
+            if current.user_id not in (before.user_id, account.user_id) or (before.user_id and not current.user_id):
                 raise
-            if current.facts and current.facts.version > account.facts.version:
+            if current.facts and account.facts and current.facts.number > account.facts.number:
                 return current
-            return self.save(replace(current, facts=account.facts))
-
-    def forget(self, account: Account, *, facts: bool, person: bool) -> None:
-        """Clear what describes a version, what identifies the person, or both."""
-        changed = replace(account, facts=None if facts else account.facts, user_id=None if person else account.user_id)
-        if facts or person:
-            self.save(changed)
+            return self.save(replace(current, facts=account.facts, problem=account.problem, user_id=account.user_id))
 
     def reread(self, account: Account) -> Account:
-        """Give the account as it is now."""
-        with _translated():
-            self._reads.wait()
-            return _account(self._client.get_secret(name=self.secret_name(account), **self._reading))
+        """Return the account as it is now."""
+        with _translating():
+            return _account(self._calls.read("get_secret", name=self.secret_name(account)))
 
-    # Names and calls
+    # Names
 
     def secret_name(self, account: Account) -> str:
         return self._secret(account.secret_id)
 
     def version_name(self, account: Account, number: int) -> str:
-        """Name a version by project id; Secret Manager itself answers with the project's number."""
+        """Return a version's name with the project's id; Secret Manager itself answers with the project's number."""
         return f"{self.secret_name(account)}/versions/{number}"
 
     def _secret(self, secret_id: str) -> str:
         return f"projects/{self._project}/secrets/{secret_id}"
 
 
-def _options(patience: float, pace: Pace, *passing: type[gcp.GoogleAPICallError]) -> dict[str, Any]:
-    """Give a call's deadline and its repetitions, which keep to the pace too: no storm where a quota is used up."""
-    return {
-        "timeout": ConstantTimeout(CALL_TIMEOUT),  # type: ignore[no-untyped-call]
-        "retry": Retry(
-            predicate=lambda error: isinstance(error, passing),
-            initial=0.2,
-            maximum=10.0,
-            multiplier=2.0,
-            timeout=patience,
-            on_error=lambda _: pace.wait(),
-        ),
-    }
-
-
 @contextmanager
-def _translated(*untouched: type[gcp.GoogleAPICallError], missing: type[KeeperError] = StoreConflict) -> Iterator[None]:
-    """Turn Google's exceptions into ours; their text may quote a request, so it stays behind."""
+def _translating(missing: type[KeeperError] | None = None) -> Iterator[None]:
+    """Raise our exceptions for Google's. `missing` is the one for what is not there."""
     try:
         yield
-    except untouched:
-        raise
-    except gcp.Aborted:
-        raise StoreConflict("Secret Manager: somebody else is changing the same thing.") from None
-    except (gcp.FailedPrecondition, gcp.NotFound):
-        raise missing("Secret Manager: what was asked for is not there, or has changed in the meantime.") from None
-    except gcp.RetryError:
-        raise StoreUnavailable("Secret Manager did not answer in time.") from None
     except gcp.GoogleAPICallError as error:
-        kind = StoreUnavailable if isinstance(error, _PASSING) else StoreRefused
-        raise kind(f"Secret Manager: {getattr(error.grpc_status_code, 'name', 'no status')}.") from None
+        if missing and isinstance(error, (gcp.FailedPrecondition, gcp.NotFound)):
+            raise missing("Secret Manager: what was asked for is not there.") from None
+        raise translated(error) from None
 
 
-def _is_ours(secret: Secret) -> bool:
-    return bool(secret.labels.get(MANAGED_BY) == KEEPER)
+def _printable(username: str) -> str:
+    """Return a username as it may be shown: Threads may have sent anything."""
+    return "".join(char for char in username if char.isprintable())[:60]
 
 
 def _account(secret: Secret) -> Account:
-    return Account.from_secret(
-        secret.name.rpartition("/")[2], dict(secret.labels), dict(secret.annotations), secret.etag
+    secret_id = secret.name.rpartition("/")[2]
+    return Account.from_secret(secret_id, dict(secret.labels), dict(secret.annotations), secret.etag)
+
+
+def _version(version: SecretVersion) -> Version:
+    return Version(
+        number=_number(version.name),
+        # One without a time of creation counts as new, which destroys nothing.
+        created_at=_utc(version.create_time) or datetime.max.replace(tzinfo=UTC),
+        enabled=version.state == _ENABLED,
+        destroyed_on=_utc(version.scheduled_destroy_time),
     )
 
 
@@ -300,6 +282,5 @@ def _number(name: str) -> int:
     return int(name.rpartition("/")[2])
 
 
-def _utc(moment: Any) -> datetime:
-    """Read a time of creation; one that is not there counts as new, which destroys nothing."""
-    return datetime.fromtimestamp(moment.timestamp(), UTC) if moment else datetime.max.replace(tzinfo=UTC)
+def _utc(moment: Any) -> datetime | None:
+    return datetime.fromtimestamp(moment.timestamp(), UTC) if moment else None

@@ -13,13 +13,14 @@ _TERM = re.compile(r'([A-Za-z_]+)(?:\.([^\s:="()]+))?\s*([:=])\s*(?:"([^"]*)"|([
 
 
 def parse_filter(text: str) -> Callable[[Fields], bool]:
-    """Return whether a resource matches terms that AND joins: `name:part`, `state=ENABLED`, `labels.key=value`.
+    """Return whether a resource matches terms that AND, or OR, joins: `name:part`, `state=ENABLED`, `labels.key=value`.
 
     `:` means "contains", and `:*` means "is set". The rest of Google's filter language is refused, so that a filter
     never silently means something else here.
     """
-    terms = [_parse_term(term) for term in re.split(r"\s+AND\s+", text.strip())] if text.strip() else []
-    return lambda fields: all(holds(fields) for holds in terms)
+    word, joined = ("OR", any) if " OR " in text else ("AND", all)
+    terms = [_parse_term(term) for term in re.split(rf"\s+{word}\s+", text.strip())] if text.strip() else []
+    return lambda fields: joined(holds(fields) for holds in terms)
 
 
 def _parse_term(text: str) -> Callable[[Fields], bool]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -26,10 +27,10 @@ class Quota:
 
 
 class Meter:
-    """Counts calls in fixed windows of real time, whatever the sandbox's clock says."""
+    """Counts calls in fixed windows of `monotonic`: real time, unless a simulation has another."""
 
-    def __init__(self, quota: Quota) -> None:
-        self._quota = quota
+    def __init__(self, quota: Quota, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._quota, self._monotonic = quota, monotonic
         self._window = -1
         self._spent: Counter[str] = Counter()
         self._lock = threading.Lock()
@@ -37,7 +38,7 @@ class Meter:
     def spend(self, kind: Kind) -> None:
         """Count one call; raise Refusal where the window's quota of this kind is used up."""
         with self._lock:
-            window = int(time.monotonic() // self._quota.window_seconds)
+            window = int(self._monotonic() // self._quota.window_seconds)
             if window != self._window:
                 self._window = window
                 self._spent.clear()

@@ -43,7 +43,7 @@ class SecretManager(Service):
         port: int = 0,
         rest_port: int = 0,
     ) -> None:
-        super().__init__(SecretStore(clock, SecretState(path), project, number), quota)
+        super().__init__(SecretStore(clock, SecretState(path), project, number), quota, clock.monotonic)
         self._parent = f"projects/{project}"
         self._port = port
         self._rest_port = rest_port

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -42,10 +43,13 @@ METHODS: dict[str, Kind] = {
 class Service:
     """Answers calls, and holds what a test wants to go wrong with them."""
 
-    def __init__(self, store: SecretStore, quota: Quota | None = None) -> None:
+    def __init__(
+        self, store: SecretStore, quota: Quota | None = None, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self.calls: list[tuple[str, str]] = []
         # Called with the method, the resource, and "before" or "after"; it must return before the server can stop.
         self.on_call: Callable[[str, str, str], None] | None = None
+        self._monotonic = monotonic
         self.quota = quota
         self._store = store
         self._failures = Failures()
@@ -63,7 +67,7 @@ class Service:
     @quota.setter
     def quota(self, quota: Quota | None) -> None:
         self._quota = quota
-        self._meter = Meter(quota) if quota else None
+        self._meter = Meter(quota, self._monotonic) if quota else None
 
     def fail(
         self,

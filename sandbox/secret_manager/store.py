@@ -42,6 +42,13 @@ class SecretStore:
         self._project = project
         self._number = number
         self._lock = threading.Lock()
+        # Looked at by each call, so it holds only what waits to be destroyed.
+        self._doomed = [
+            version
+            for held in state.secrets.values()
+            for version in held.versions.values()
+            if "scheduled_destroy_time" in version.message
+        ]
 
     def create_secret(self, request: types.CreateSecretRequest) -> Secret:
         with self._changing():
@@ -148,6 +155,7 @@ class SecretStore:
                 self._destroy(held)
                 return SecretVersion(held.message)
             _turn(held, State.DISABLED, scheduled_destroy_time=self._clock.now() + ttl)
+            self._doomed.append(held)
             return SecretVersion(held.message)
 
     @contextmanager
@@ -165,15 +173,13 @@ class SecretStore:
             self._state.save()
 
     def _destroy_what_is_due(self) -> bool:
+        if not self._doomed:
+            return False
         now = self._clock.now()
-        due = [
-            version
-            for held in self._state.secrets.values()
-            for version in held.versions.values()
-            if version.payload and _is_due(version.message, now)
-        ]
+        due = [version for version in self._doomed if _is_due(version.message, now)]
         for version in due:
             self._destroy(version)
+        self._doomed = [version for version in self._doomed if "scheduled_destroy_time" in version.message]
         return bool(due)
 
     def _destroy(self, held: HeldVersion) -> None:

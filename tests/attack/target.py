@@ -21,18 +21,14 @@ from urllib.parse import urlencode
 
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, MAIN, PUBLIC_URL
+from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, PUBLIC_URL, ROOT
 from tests.support.sign_in import consent
 from token_keeper.account import secret_id_for
 
-COOKIE = "__Host-threads-state"
+SOURCE = ROOT / "sandbox" / "functions.py"  # main.py, with the numbers that the environment names
+COOKIE = "__Host-threads-state-"  # and what tells the sign-ins of one browser apart
 WRITES = {"CreateSecret", "AddSecretVersion", "UpdateSecret", "DestroySecretVersion", "DeleteSecret"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
-# Google's quota is raised, as in the other tests, so that no test waits for it.
-SERVE = (
-    "from token_keeper import store; store.QUOTA_PER_MINUTE = 600_000\n"
-    "from functions_framework._cli import _cli; _cli()"
-)
 
 
 @dataclass(frozen=True)
@@ -68,13 +64,14 @@ class Target:
             "THREADS_AUTHORIZE_URL": f"{threads.url}/oauth/authorize",
             "THREADS_API_URL": threads.url,
             "THREADS": "32",
-            "FORWARDED_ALLOW_IPS": "192.0.2.1",  # in the cloud too, the peer is not the loopback address
+            "KEEPER_LIMITS": '{"quota": 600000}',  # so that nobody waits for Google's quota
+            "FORWARDED_ALLOW_IPS": "192.0.2.1",  # in the cloud too, who connects is not the loopback address
         }
-        options = ["--target=oauth", f"--source={MAIN}", "--host=127.0.0.1", f"--port={self.port}"]
-        command = [sys.executable, "-c", SERVE, *options]
+        options = ["--target=oauth", f"--source={SOURCE}", "--host=127.0.0.1", f"--port={self.port}"]
+        command = [sys.executable, "-m", "functions_framework", *options]
         with log.open("wb") as written:
             self.process = subprocess.Popen(
-                command, cwd=MAIN.parent, env=environ, start_new_session=True, stdout=written, stderr=subprocess.STDOUT
+                command, cwd=ROOT, env=environ, start_new_session=True, stdout=written, stderr=subprocess.STDOUT
             )
         self._wait()
 

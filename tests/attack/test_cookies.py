@@ -6,21 +6,24 @@ from tests.attack.target import COOKIE, Target, somebody
 
 
 def look_alikes(cookie: str) -> list[str]:
-    """Return cookies that a browser may send, whose names only resemble one with the `__Host-` prefix."""
-    value = cookie.partition("=")[2]
+    """Give what a browser can be made to send for a cookie whose name only seems to have the `__Host-` prefix."""
+    own, _, value = cookie.partition("=")
     spaces = ["\u2000", "\u00a0", "\u3000", "\u0085", "\x0b", "\x0c", "\x1f", "\u200b", "\ufeff"]
     names = [
-        "threads-state",
-        COOKIE.lower(),
-        COOKIE.upper(),
-        "__Secure-threads-state",
-        f'"{COOKIE}"',
-        "$Version=1; $" + COOKIE,
-        COOKIE + "[]",
-        COOKIE.replace("-", "%2D"),
-        "=" + COOKIE,
-        *(space + COOKIE for space in spaces),
-        *(COOKIE + space for space in spaces),
+        own.removeprefix("__Host-"),
+        own.lower(),
+        own.upper(),
+        own.replace("__Host-", "__Secure-"),
+        f'"{own}"',
+        "$Version=1; $" + own,
+        own + "[]",
+        own[:-1],
+        COOKIE,
+        COOKIE.removesuffix("-"),
+        own.replace("-", "%2D"),
+        "=" + own,
+        *(space + own for space in spaces),
+        *(own + space for space in spaces),
     ]
     return [f"{name}={value}" for name in names] + [f"x={cookie}", f'x="; {cookie}"'.replace(";", ",")]
 

@@ -5,16 +5,32 @@ from __future__ import annotations
 from tests.attack.target import Target, somebody
 
 
-def test_two_people_who_exchange_their_names_open_neither_account(target: Target) -> None:
+def test_two_people_who_exchange_their_names_keep_their_own_accounts(target: Target) -> None:
     one, other = somebody(), somebody()
     secret_ids = [target.allow(one), target.allow(other)]
     assert (target.sign_in(one).status, target.sign_in(other).status) == (303, 303)
-    before = target.writes(), [target.manager.payloads(secret_id) for secret_id in secret_ids]
+    labels = [target.manager.labels(secret_id) for secret_id in secret_ids]
     local = target.threads
     for name, to in ((one, "meanwhile"), (other, one), ("meanwhile", other)):
         local.people.rename(name, to)
-    assert [target.sign_in(person).status for person in (one, other)] == [403, 403]
-    assert (target.writes(), [target.manager.payloads(secret_id) for secret_id in secret_ids]) == before
+    assert [target.sign_in(person).status for person in (one, other)] == [303, 303]
+    assert [target.manager.labels(secret_id) for secret_id in secret_ids] == labels
+    for secret_id, person in zip(secret_ids, (other, one), strict=True):  # as they are called now
+        tokens = target.manager.payloads(secret_id).values()
+        assert [local.tokens.owner(token.decode()) for token in tokens] == [person] * 2
+
+
+def test_whoever_takes_a_name_that_became_free_opens_nothing(target: Target) -> None:
+    person, stranger = somebody(), somebody()
+    secret_id = target.allow(person)
+    target.threads.people.add(stranger)
+    assert target.sign_in(person).status == 303
+    target.threads.people.rename(person, somebody())
+    target.threads.people.rename(stranger, person)
+    before = target.writes()
+    assert target.sign_in(person).status == 403
+    assert target.writes() == before
+    assert len(target.manager.payloads(secret_id)) == 1
 
 
 def test_no_spelling_of_a_name_reaches_the_secret_of_another(target: Target) -> None:

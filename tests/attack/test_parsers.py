@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,12 +17,15 @@ from hypothesis import strategies as st
 
 from tests.support.app import PUBLIC_URL
 from token_keeper import signed_request
-from token_keeper import threads as threads_client
-from token_keeper.account import Account, Facts, looks_like_token, secret_id_for
-from token_keeper.clock import parse_rfc3339
+from token_keeper.access_token import looks_like_token
+from token_keeper.account import Account, Facts, secret_id_for
+from token_keeper.clock import SystemClock, parse_rfc3339
 from token_keeper.errors import BadRequest, KeeperError, SettingError
+from token_keeper.limits import Limits
+from token_keeper.refusals import Reply, seconds_to_wait, understand
 from token_keeper.settings import OAuthSettings, RefreshSettings, Secret
-from token_keeper.signing import Signer, read_deletion_code
+from token_keeper.signing import DeletionState, Signer
+from token_keeper.threads import ThreadsClient
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
 KEY = Secret("a-sentinel-that-is-in-no-message")
@@ -41,7 +47,7 @@ META = st.dictionaries(
 def test_no_unsigned_text_is_accepted(text: str) -> None:
     for read in (
         lambda: Signer(KEY, "state", timedelta(minutes=10)).read(text, NOW),
-        lambda: read_deletion_code(KEY, text),
+        lambda: DeletionState.read(KEY, text),
         lambda: signed_request.verify(KEY, text),
     ):
         with pytest.raises(BadRequest) as refusal:
@@ -53,18 +59,54 @@ def test_no_unsigned_text_is_accepted(text: str) -> None:
 def test_no_reply_of_threads_breaks_the_client(status: int, reply: Any) -> None:
     body = json.dumps(reply).encode()
     with suppress(KeeperError):
-        understood = threads_client._understand(status, body)
+        understood = understand(Reply(status, body))
         assert status == 200
+        client = ThreadsClient(Canned(Reply(status, body)), Limits(attempts=1), SystemClock())
+        assert client.inspect("THold") is None or isinstance(reply, dict)
         with suppress(KeeperError):
-            token = threads_client._long_lived(understood)
+            assert client.me("THold").user_id
+        with suppress(KeeperError):
+            token = client.refresh_token("THold")
             assert token.access_token == understood["access_token"]
             assert token.expires_in is None or token.expires_in >= timedelta(days=1)
 
 
-@given(st.integers(100, 599), st.binary())
-def test_no_bytes_break_the_reading_of_replies(status: int, body: bytes) -> None:
+@dataclass
+class Canned:
+    """A wire that brings one answer, whatever is asked."""
+
+    reply: Reply
+
+    def send(self, method: str, path: str, seconds: float, **what: Any) -> Reply:
+        return self.reply
+
+
+@given(st.integers(100, 599), st.binary(), JUNK)
+def test_no_bytes_break_the_reader_of_replies(status: int, body: bytes, retry_after: str) -> None:
     with suppress(KeeperError):
-        assert isinstance(threads_client._understand(status, body), dict)
+        assert isinstance(understand(Reply(status, body, retry_after)), dict)
+
+
+DATES = st.text("MonTueJan 0123456789:,+-GMT") | st.dates().map(lambda day: f"{day:%a, %d %b %Y} 00:00:00 GMT")
+
+
+@given(JUNK | DATES | st.integers().map(str))
+def test_what_a_server_wants_to_be_left_alone_for_is_a_time_or_unknown(text: str) -> None:
+    seconds = seconds_to_wait(text)
+    assert seconds is None or 0 <= seconds < inf
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("3600", 3600), ("0", 0), ("Sun, 06 Nov 1994 08:49:37 GMT", 0), ("", None), ("-1", None), ("1.5", None)],
+)
+def test_retry_after_is_read_as_seconds_or_as_a_date(text: str, seconds: float | None) -> None:
+    assert seconds_to_wait(text) == seconds
+
+
+def test_a_retry_after_date_that_is_still_to_come_is_waited_for() -> None:
+    moment = datetime.now(UTC) + timedelta(hours=1)
+    assert 3500 < (seconds_to_wait(format_datetime(moment, usegmt=True)) or 0) <= 3600
 
 
 @given(JUNK)

@@ -11,6 +11,7 @@ import pytest
 from tests.attack.target import FORM, Target
 
 END = "Host: x\r\nConnection: close\r\n"
+TYPE = "Content-Type: application/x-www-form-urlencoded\r\n"
 PIECE = "GET /login HTTP/1.1\r\nHost: x\r\n\r\n"
 ODD: dict[str, str] = {
     "two lengths": f"POST /delete HTTP/1.1\r\n{END}Content-Length: 0\r\nContent-Length: {len(PIECE)}\r\n\r\n{PIECE}",
@@ -103,7 +104,64 @@ def test_an_endless_body_is_cut_off_and_does_not_fill_the_memory(
     assert nothing_changes.memory() - before < 8 * 1024
 
 
-def test_slow_clients_fewer_than_the_threads_do_not_delay_others(nothing_changes: Target) -> None:
+@pytest.mark.parametrize("path", ["/uninstall", "/delete", "/", "/nothing", "/callback"])
+@pytest.mark.parametrize("number", [32, 64])
+def test_as_many_slow_senders_as_there_are_threads_do_not_stop_the_start_page(
+    nothing_changes: Target, path: str, number: int
+) -> None:
+    begin = f"POST {path} HTTP/1.1\r\nHost: x\r\n{TYPE}Content-Length: 99\r\n\r\ns".encode()
+    slow = [nothing_changes.connect() for _ in range(number)]
+    try:
+        for connection in slow:
+            connection.sendall(begin)
+        time.sleep(0.3)
+        begun = time.monotonic()
+        assert nothing_changes.ask("/").status == 200
+        assert time.monotonic() - begun < 2
+    finally:
+        for connection in slow:
+            connection.close()
+
+
+def test_a_body_that_comes_too_slowly_is_refused_and_its_connection_closed(nothing_changes: Target) -> None:
+    begin = f"POST /delete HTTP/1.1\r\nHost: x\r\n{TYPE}Content-Length: 99\r\n\r\ns".encode()
+    begun = time.monotonic()
+    with closing(nothing_changes.connect(15)) as connection:
+        connection.sendall(begin)
+        answer = bytearray()
+        while chunk := connection.recv(65536):
+            answer += chunk
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"too slowly" in answer
+    assert time.monotonic() - begun < 8
+
+
+FRAMEWORK = {
+    "robots": f"GET /robots.txt HTTP/1.1\r\n{END}\r\n",
+    "favicon": f"GET /favicon.ico HTTP/1.1\r\n{END}\r\n",
+    "static": f"GET /static/x HTTP/1.1\r\n{END}\r\n",
+    "two slashes": "GET //x HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    "many slashes": "GET ///evil.example/%2e%2e HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n",
+    "an address": f"GET http://evil.example HTTP/1.1\r\n{END}\r\n",
+    "an address with a path": f"GET http://evil.example/nothing HTTP/1.1\r\n{END}\r\n",
+    "a post": f"POST /robots.txt HTTP/1.1\r\n{END}Content-Length: 0\r\n\r\n",
+    "options": f"OPTIONS /static/x HTTP/1.1\r\n{END}\r\n",
+}
+
+
+@pytest.mark.parametrize("name", FRAMEWORK)
+def test_what_the_framework_would_answer_by_itself_has_our_headers_and_leads_nowhere(
+    nothing_changes: Target, name: str
+) -> None:
+    head = nothing_changes.raw(FRAMEWORK[name].encode()).partition(b"\r\n\r\n")[0].decode()
+    assert re.match(r"HTTP/1.1 (200|40\d) ", head), head
+    for header in ("Content-Security-Policy", "Referrer-Policy: no-referrer", "Cache-Control: no-store", "X-Frame"):
+        assert f"\r\n{header}" in head
+    assert "Location" not in head
+    assert "evil.example" not in head
+
+
+def test_slow_clients_below_the_number_of_threads_keep_nobody_waiting(nothing_changes: Target) -> None:
     unfinished = [
         b"GET / HTTP/1.1\r\nHost: x\r\nX-",
         b"POST /delete HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\ns",

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from token_keeper import threads as threads_client
+from tests.threads_client.server import client_of
 from token_keeper.errors import KeeperError
 
 
@@ -46,7 +46,7 @@ def test_the_body_of_a_redirect_is_read_up_to_the_same_limit_as_any_other() -> N
     head = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nTransfer-Encoding: chunked\r\n\r\n"
     url, stopped = answering(head, b"100000\r\n" + b"x" * (1 << 20) + b"\r\n", 40)
     with pytest.raises(KeeperError):
-        threads_client.ThreadsClient(url).exchange_code("1", "s", "https://keeper.example/callback", "c")
+        client_of(url).exchange_code("1", "s", "https://keeper.example/callback", "c")
     assert stopped() < 40
 
 
@@ -55,4 +55,4 @@ def test_a_redirect_to_nowhere_is_an_unusable_or_lost_reply(location: str) -> No
     head = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok"
     url, _ = answering(head.encode("latin-1"))
     with pytest.raises(KeeperError):
-        threads_client.ThreadsClient(url).exchange_code("1", "s", "https://keeper.example/callback", "c")
+        client_of(url).exchange_code("1", "s", "https://keeper.example/callback", "c")

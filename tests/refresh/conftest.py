@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -11,10 +13,10 @@ from sandbox.threads.server import LocalThreads
 from tests.refresh.world import ALICE, DAY, World
 
 
-@pytest.fixture(autouse=True)
-def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the time that Threads has to answer."""
-    monkeypatch.setattr("token_keeper.threads.READ_TIMEOUT", 1.0)
+@pytest.fixture
+def limits() -> dict[str, Any]:
+    """Threads has less time to answer."""
+    return {"read_timeout": 1.0}
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from sandbox.threads.refusals import REFUSALS
-from tests.refresh.world import World, account
-from token_keeper import threads as threads_module
+from tests.refresh.world import HOUR, World, account
+from tests.support.app import serve
 
 RETRY_LATER = [
     "unknown_error",
@@ -33,10 +33,8 @@ SIGN_IN_AGAIN = [
     "session_492",
     "session",
     "unauthorized",
-    "permission",
-    "permission_200",
-    "permission_299",
 ]
+PERMISSION = ["permission", "permission_200", "permission_299"]
 MISCONFIGURED = [
     "bad_secret",
     "bad_app",
@@ -61,7 +59,8 @@ UNCLEAR = [
 ]
 NEVER_ON_REFRESH = ["code_spent", "no_client_id"]
 OUTCOMES = {
-    **dict.fromkeys(RETRY_LATER + UNCLEAR, ("retry_later", 503)),
+    # A missing permission is one that `/me` confirms, and here `/me` is content.
+    **dict.fromkeys(RETRY_LATER + UNCLEAR + PERMISSION, ("retry_later", 503)),
     **dict.fromkeys(SIGN_IN_AGAIN, ("sign_in_again", 500)),
     **dict.fromkeys(MISCONFIGURED, ("misconfigured", 500)),
 }
@@ -91,18 +90,51 @@ def test_no_error_in_any_shape_changes_anything(world: World, shape: int, status
         assert world.run()["outcome"] in ("retry_later", "sign_in_again", "misconfigured"), name
     assert world.stored() == before
     world.threads.control.clear_faults()
+    world.refresh = serve("refresh")  # one of the refusals wanted to be left alone for a while
     assert world.run()["outcome"] == "refreshed"
 
 
 @pytest.mark.parametrize("shape", [1, 2, 3, 4])
-@pytest.mark.parametrize("name", ["expired", "no_resource", "no_resource_100"])
-def test_a_dead_token_is_recognized_in_any_shape_of_error(world: World, name: str, shape: int) -> None:
+def test_a_dead_token_is_told_in_any_shape(world: World, shape: int) -> None:
     world.threads.people.revoke("alice")
-    world.threads.control.fail("refresh", name, times=None, shape=shape)
-    world.threads.control.fail("me", name, times=None, shape=shape)
+    world.threads.control.fail("refresh", "expired", times=None, shape=shape)
+    world.threads.control.fail("me", "expired", times=None, shape=shape)
     reply = world.refresh.post("/")
     assert (account(reply)["outcome"], reply.status_code) == ("sign_in_again", 500)
     assert "sign in again" in account(reply)["detail"]
+
+
+@pytest.mark.parametrize("name", PERMISSION)
+def test_a_permission_that_me_misses_too_is_sign_in_again(world: World, name: str) -> None:
+    before = world.stored()
+    for call in ("refresh", "me"):
+        world.threads.control.fail(call, name, times=None)
+    reply = world.refresh.post("/")
+    assert (account(reply)["outcome"], reply.status_code) == ("sign_in_again", 500)
+    assert (world.problem(), world.stored()) == ("sign_in_again", before)
+
+
+@pytest.mark.parametrize("shape", [1, 2, 3, 4])
+@pytest.mark.parametrize("name", ["no_resource", "no_resource_100", "bad_parameter", "not_allowed"])
+def test_an_unclear_refusal_is_believed_once_it_has_lasted_for_a_day(world: World, name: str, shape: int) -> None:
+    for call in ("refresh", "me"):
+        world.threads.control.fail(call, name, times=None, shape=shape)
+    world.threads.people.revoke("alice")
+    for hours in (0, 6, 12):
+        assert world.run()["outcome"] == "retry_later", hours
+        assert world.problem() == "unclear"
+        world.clock.forward(6 * HOUR)
+    assert world.look()["outcome"] == "retry_later"
+    world.clock.forward(6 * HOUR)
+    assert world.run()["outcome"] == world.look()["outcome"] == world.problem() == "sign_in_again"
+    assert world.run()["outcome"] == "sign_in_again"
+
+
+def test_an_unclear_refusal_that_goes_away_is_forgotten(world: World) -> None:
+    for call in ("refresh", "me"):
+        world.threads.control.fail(call, "no_resource", times=2)  # for each of the two versions
+    assert (world.run()["outcome"], world.problem()) == ("retry_later", "unclear")
+    assert (world.run()["outcome"], world.problem()) == ("refreshed", None)
 
 
 @pytest.mark.parametrize("name", ["unavailable", "code_2", "unknown_error", "throttled"])
@@ -127,10 +159,8 @@ def test_an_answer_without_a_token_changes_nothing(world: World, name: str) -> N
 
 
 @pytest.mark.parametrize("name", ["truncated", "lost_reply", "hang"])
-def test_an_answer_that_does_not_arrive_changes_nothing(
-    world: World, name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(threads_module, "READ_TIMEOUT", 0.1)
+def test_an_answer_that_does_not_arrive_changes_nothing(world: World, name: str) -> None:
+    world.refresh = serve("refresh", read_timeout=0.1)
     before = world.stored()
     world.threads.control.fail("refresh", name, times=None)
     reply = world.refresh.post("/")

@@ -65,7 +65,7 @@ def test_a_passing_fault_is_an_error_from_two_weeks_before_the_token_expires(
 def test_an_error_that_a_person_must_mend_says_what_to_do(
     world: World, capsys: pytest.CaptureFixture[str], fault: str, event: str
 ) -> None:
-    world.threads.control.fail("refresh", fault)
+    world.threads.control.fail("refresh", fault, times=None)
     line = alices_line(world, capsys)
     assert (line["severity"], line["event"]) == ("ERROR", event)
     assert "sign in again" in line["message"] or "deploy.sh check" in line["message"]

@@ -27,7 +27,7 @@ def test_the_steps_come_in_order(world: World) -> None:
         "AccessSecretVersion",
         "refresh",
         "debug",
-        "GetSecretVersion",
+        "ListSecretVersions",
         "AddSecretVersion",
         "UpdateSecret",
         "DestroySecretVersion",
@@ -100,12 +100,33 @@ def test_an_account_without_a_version_is_not_signed_in(empty: World, capsys: pyt
     assert {line["severity"] for line in lines(capsys)} == {"INFO"}
 
 
-def test_an_account_whose_versions_are_all_gone_is_not_signed_in(world: World) -> None:
+@pytest.mark.parametrize("how", ["destroy_secret_version", "disable_secret_version"])
+def test_an_account_whose_versions_are_all_gone_does_not_disappear_in_silence(
+    world: World, how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     client = official_client(world.manager)
     for number in (1, 2):
-        client.destroy_secret_version(name=f"{ALICE_NAME}/versions/{number}")
+        getattr(client, how)(name=f"{ALICE_NAME}/versions/{number}")
     found = world.run()
-    assert (found["outcome"], found["version"], found["expires_at"]) == ("not_signed_in", None, None)
+    assert found["outcome"] == world.problem() == world.look()["outcome"] == "sign_in_again"
+    assert "versions are gone" in found["detail"]
+    assert [line["severity"] for line in lines(capsys) if line.get("username") == "alice"][-1] == "ERROR"
+
+
+def test_a_known_account_that_lost_its_label_does_not_disappear_in_silence(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = world.manager.labels(ALICE)
+    world.manager.set_labels(ALICE, {"threads-user-id": ALICE_ID})
+    found = world.run()
+    assert found["outcome"] == world.problem() == world.look()["outcome"] == "misconfigured"
+    assert "./deploy.sh account NAME" in found["detail"]
+    assert "./deploy.sh forget NAME" in found["detail"]
+    assert [line["severity"] for line in lines(capsys) if line.get("username") == "alice"][-1] == "ERROR"
+    assert world.manager.labels(ALICE) == {"threads-user-id": ALICE_ID}, "the label is never written back"
+    assert world.calls() == []
+    world.manager.set_labels(ALICE, labels)
+    assert (world.run()["outcome"], world.problem()) == ("refreshed", None)
 
 
 def test_secrets_without_the_label_are_ignored(world: World) -> None:

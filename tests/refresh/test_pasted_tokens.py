@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import responses
 
-from tests.refresh.world import ALICE, ALICE_ID, DAY, HOUR, KEEPER, World, account
+from tests.refresh.world import ALICE, ALICE_ID, ALICE_NAME, DAY, HOUR, KEEPER, World, account, lines, official_client
 
 
 @pytest.mark.parametrize("newline", ["", "\n", "\r\n", " \n"])
@@ -94,3 +95,65 @@ def test_a_token_pasted_over_a_described_one_is_adopted_when_that_one_would_be_d
     world.clock.forward(DAY + HOUR)
     assert world.run()["outcome"] == "refreshed"
     assert world.manager.annotations(ALICE)["version"] == str(number + 1)
+
+
+@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {} ", "\ufeff{}", "\t{}\n\n", "{}\u00a0"])
+@pytest.mark.parametrize("hours", [1, 100])
+def test_what_pasting_leaves_around_a_token_is_gone_for_readers_at_once(empty: World, around: str, hours: int) -> None:
+    token = empty.threads.tokens.issue_long_lived("alice", age=hours * HOUR)
+    empty.manager.add(ALICE, around.format(token))
+    assert empty.run()["outcome"] == "refreshed"
+    assert empty.manager.newest(ALICE) == (token if hours < 24 else "THalice-2")
+    assert empty.manager.annotations(ALICE)["version"] == "2"
+    assert empty.run()["outcome"] == "too_young"
+
+
+def test_a_binding_that_was_taken_off_is_made_again_by_the_next_refresh(world: World) -> None:
+    world.manager.set_labels(ALICE, KEEPER)
+    assert world.run()["outcome"] == "refreshed"
+    assert world.manager.labels(ALICE)["threads-user-id"] == ALICE_ID
+
+
+def test_the_label_taken_off_during_a_run_is_not_written_back(world: World) -> None:
+    def take_off(method: str, resource: str, when: str) -> None:
+        if (method, when) == ("UpdateSecret", "before"):
+            world.manager.on_call = None
+            world.manager.set_labels(ALICE, {"threads-user-id": ALICE_ID})
+
+    world.manager.on_call = take_off
+    assert world.run()["outcome"] == "refreshed"
+    assert "managed-by" not in world.manager.labels(ALICE)
+    assert world.manager.annotations(ALICE)["version"] == "3"
+
+
+def test_a_bound_account_whose_me_has_no_username_goes_on(world: World) -> None:
+    world.threads.control.turn({"debug_works": False})
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as answers:
+        answers.add_passthru(f"{world.threads.url}/refresh_access_token")
+        answers.add_passthru(f"{world.threads.url}/v1.0/debug_token")
+        answers.get(f"{world.threads.url}/v1.0/me", json={"id": ALICE_ID})
+        assert world.run()["outcome"] == "refreshed"
+
+
+def test_topics_and_marks_of_others_stay(world: World) -> None:
+    client = official_client(world.manager)
+    secret = client.get_secret(name=ALICE_NAME)
+    secret.topics = [{"name": "projects/demo/topics/tokens"}]
+    client.update_secret(secret=secret, update_mask={"paths": ["topics"]})
+    assert world.run()["outcome"] == "refreshed"
+    assert [topic.name for topic in client.get_secret(name=ALICE_NAME).topics] == ["projects/demo/topics/tokens"]
+
+
+@pytest.mark.parametrize("days", [6, 13])
+def test_a_token_with_a_near_end_is_refreshed_as_soon_as_it_can_be(
+    world: World, monkeypatch: pytest.MonkeyPatch, days: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REFRESH_AFTER_HOURS", "168")
+    world.threads.control.turn({"expires_in": days * 86400})
+    world.clock.forward(6 * DAY)
+    assert world.run()["outcome"] == "refreshed"
+    for _ in range(30):
+        world.clock.forward(DAY + HOUR)
+        assert world.run()["outcome"] == "refreshed"
+        assert world.threads.tokens.alive(world.manager.newest(ALICE))
+    assert "ERROR" not in {line["severity"] for line in lines(capsys)}

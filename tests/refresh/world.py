@@ -42,9 +42,14 @@ class World:
         return account(self.refresh.get("/"))
 
     def stored(self) -> tuple[object, ...]:
-        """Return everything that is stored for alice."""
+        """Return all that is kept of alice but the last run's verdict, to be compared."""
         manager = self.manager
-        return manager.states(ALICE), manager.payloads(ALICE), manager.annotations(ALICE), manager.labels(ALICE)
+        facts = {key: value for key, value in manager.annotations(ALICE).items() if not key.startswith("problem")}
+        return manager.states(ALICE), manager.payloads(ALICE), facts, manager.labels(ALICE)
+
+    def problem(self) -> str | None:
+        """Return the last run's verdict on alice, None if it was a good one."""
+        return self.manager.annotations(ALICE).get("problem")
 
     def calls(self) -> list[str]:
         """Return the calls that Threads received."""

@@ -65,6 +65,31 @@ def test_a_version_that_could_not_be_destroyed_is_never_called_destroyed(
     assert (reply.status_code, manager.states(ALICE)) in [(200, {1: "DESTROYED"}), (503, {1: "ENABLED"})]
 
 
+def test_a_version_that_secret_manager_does_not_destroy_is_never_called_destroyed(
+    oauth: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    sign_in(oauth, threads)
+    clock.forward(timedelta(seconds=2))
+    capsys.readouterr()
+    manager.fail("DestroySecretVersion", StatusCode.FAILED_PRECONDITION, times=None)
+    for path in ("/uninstall", "/delete"):
+        reply = post(oauth, path, threads.signed_request("alice"))
+        assert reply.status_code == 503
+        assert reply.json is not None
+        assert reply.json.keys() == {"error"}
+        assert '"severity": "ERROR"' in capsys.readouterr().out
+    assert manager.states(ALICE) == {1: "ENABLED"}
+    assert manager.annotations(ALICE)["version"] == "1"
+    assert manager.labels(ALICE)["threads-user-id"] == ALICE_ID
+    manager.heal()
+    assert post(oauth, "/delete", threads.signed_request("alice")).status_code == 200
+    assert manager.states(ALICE) == {1: "DESTROYED"}
+
+
 @pytest.mark.parametrize("method", ["ListSecrets", "ListSecretVersions", "DestroySecretVersion", "UpdateSecret"])
 def test_a_right_that_is_missing_is_an_error_that_the_operator_mends(
     oauth: FlaskClient,

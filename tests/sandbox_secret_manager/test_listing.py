@@ -31,8 +31,16 @@ def test_secrets_are_listed_by_filter_newest_first(client, manager, text, found)
     assert [secret.name.rpartition("/")[2] for secret in pages] == found
 
 
+def test_terms_may_be_joined_by_or(client, manager):
+    for secret_id, labels in (("alice", {"kept": "yes"}), ("threads-token-bob", {}), ("carol", {})):
+        manager.create(secret_id, labels=labels)
+    pages = client.list_secrets(request={"parent": PROJECT, "filter": "labels.kept=yes OR name:threads-token-"})
+    assert {secret.name.rpartition("/")[2] for secret in pages} == {"alice", "threads-token-bob"}
+
+
 @pytest.mark.parametrize(
-    "text", ["labels.a=b OR labels.c=d", "NOT name:a", "labels.a", "state=ENABLED", "name.x=1", "labels=1", "(name:a)"]
+    "text",
+    ["name:a AND name:b OR name:c", "NOT name:a", "labels.a", "state=ENABLED", "name.x=1", "labels=1", "(name:a)"],
 )
 def test_a_filter_that_cannot_be_read_is_refused(client, manager, text):
     manager.create("alice")

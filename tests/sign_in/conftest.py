@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 
 @pytest.fixture
-def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the client's waiting. The tests check that it ends, not when."""
-    monkeypatch.setattr("token_keeper.threads.READ_TIMEOUT", 1.0)
-    monkeypatch.setattr("token_keeper.threads.ATTEMPTS", 2)
+def limits() -> dict[str, Any]:
+    """The client waits less. The tests check that it ends, not when."""
+    return {"read_timeout": 1.0, "attempts": 2}

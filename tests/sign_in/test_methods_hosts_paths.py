@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask.testing import FlaskClient
 
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from tests.sign_in.steps import COOKIE, code_calls, get, start, without_jar
+from tests.sign_in.steps import code_calls, get, start, without_jar
 from tests.support.app import PUBLIC_URL
 from tests.support.sign_in import consent
 
@@ -43,9 +42,9 @@ def test_no_header_of_a_request_changes_where_it_leads(oauth: FlaskClient, threa
         page = oauth.get(path, headers=headers)
         assert "evil" not in page.text + str(page.headers)
         assert "https://keeper.example/" in page.text
-    state = parse_qs(urlsplit(reply.headers["Location"]).query)["state"][0]
+    cookie = reply.headers["Set-Cookie"].partition(";")[0]
     back = consent(threads, reply.headers["Location"])
-    reply = without_jar(oauth).get(back, headers=headers | {"Cookie": f"{COOKIE}={state}"})
+    reply = without_jar(oauth).get(back, headers=headers | {"Cookie": cookie})
     assert reply.headers["Location"].startswith("https://keeper.example/signed-in?receipt=")
 
 

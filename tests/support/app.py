@@ -1,19 +1,33 @@
-"""The app and the deployment that the tests assume, and access to the names of a running main.py."""
+"""The app and the deployment that the tests assume, and the two functions as functions-framework serves them."""
 
 from __future__ import annotations
 
-import inspect
+import json
 from pathlib import Path
 from typing import Any
 
+import functions_framework
+import pytest
 from flask.testing import FlaskClient
 
-MAIN = Path(__file__).parent.parent.parent / "main.py"
+ROOT = Path(__file__).parent.parent.parent
+MAIN = ROOT / "main.py"
 APP_ID, APP_SECRET = "1234567890", "sandbox-app-secret"
 ACCOUNT_LABELS = {"managed-by": "threads-token-keeper"}
 PUBLIC_URL = "https://keeper.example"
+# Nobody waits in a test: pauses before another try are short, and Google's quota is large.
+SHORT = {
+    "backoff": 0.001,
+    "settling": 0.3,
+    "sign_in_patience": 3.0,
+    "run_patience": 3.0,
+    "refusal_patience": 1.0,
+    "quota": 600_000,
+}
 
 
-def names_of(client: FlaskClient) -> dict[str, Any]:
-    """Return the names of the main.py behind a client. functions-framework runs that file anew for each app."""
-    return inspect.unwrap(client.application.view_functions["run"]).__globals__
+def serve(target: str, **limits: Any) -> FlaskClient:
+    """Return a new instance of a function, with short limits and those given. It reads them as it is loaded."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("KEEPER_LIMITS", json.dumps({**SHORT, **limits}))
+        return functions_framework.create_app(target, str(ROOT / "sandbox" / "functions.py")).test_client()

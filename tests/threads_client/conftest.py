@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from tests.threads_client.server import client_of
 from token_keeper.threads import ThreadsClient
 
 
-@pytest.fixture(autouse=True)
-def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shorten the time that a server has to answer."""
-    monkeypatch.setattr("token_keeper.threads.CONNECT_TIMEOUT", 0.3)
-    monkeypatch.setattr("token_keeper.threads.READ_TIMEOUT", 0.3)
-
-
-@pytest.fixture(scope="module")
+@pytest.fixture
 def client() -> ThreadsClient:
-    return ThreadsClient("https://graph.threads.com")
+    return client_of("https://graph.threads.com")

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 import responses
 
-from token_keeper.errors import (
-    KeeperError,
-)
+from token_keeper.clock import SystemClock
+from token_keeper.connection import Connection
+from token_keeper.errors import KeeperError
+from token_keeper.limits import Limits
 from token_keeper.threads import ThreadsClient
 
 TOKEN, SECRET, CODE = "THsentinel-token", "sentinel-app-secret", "sentinel-code"
@@ -103,3 +104,9 @@ def shape_2(code: int, message: str = "Whatever", **more: Any) -> dict[str, Any]
 
 def shape_4(error: str, description: str = "Whatever") -> dict[str, Any]:
     return {"error": error, "error_description": description}
+
+
+def client_of(url: str, trusted: str | None = None, **limits: Any) -> ThreadsClient:
+    """Return a client that gives a server little time to answer."""
+    numbers = Limits(**{"connect_timeout": 0.3, "read_timeout": 0.3, "backoff": 0.001, **limits})
+    return ThreadsClient(Connection(url, numbers, trusted), numbers, SystemClock())

@@ -9,11 +9,23 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.threads_client.server import CODE, GOOD, SECRET, TOKEN, Reply, exchange_code, http, serving, shape_2, shape_4
+from tests.threads_client.server import (
+    CODE,
+    GOOD,
+    SECRET,
+    TOKEN,
+    Reply,
+    client_of,
+    exchange_code,
+    http,
+    serving,
+    shape_2,
+    shape_4,
+)
 from token_keeper.errors import (
     KeeperError,
 )
-from token_keeper.threads import LongLivedToken, ThreadsClient
+from token_keeper.threads import LongLivedToken
 
 FAILURES: dict[str, Reply] = {
     "refused": http(shape_2(190, f"Bad token {TOKEN}"), 400),
@@ -35,7 +47,7 @@ def test_no_error_and_no_log_line_holds_a_secret(failure: str, caplog: pytest.Lo
     caplog.set_level(logging.DEBUG)
     seen = ""
     with serving(FAILURES[failure]) as server:
-        client = ThreadsClient(server.url)
+        client = client_of(server.url)
         calls: list[Callable[[], object]] = [
             lambda: exchange_code(client),
             lambda: client.exchange_token(SECRET, TOKEN),
@@ -58,7 +70,7 @@ def test_a_defective_header_is_not_logged_with_its_url(caplog: pytest.LogCapture
     body = json.dumps(GOOD).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nno header at all\r\nX: y\r\n\r\n" % len(body)
     with serving(head + body) as server:
-        ThreadsClient(server.url).refresh_token(TOKEN)
+        client_of(server.url).refresh_token(TOKEN)
     assert TOKEN in server.requests[0]
     assert TOKEN not in caplog.text
 

@@ -36,6 +36,17 @@ def shape_3(code: int, message: str = "Whatever") -> dict[str, Any]:
 EXPIRED = "Error validating access token: Session has expired on Sunday, 01-Nov-26 00:00:00 PST."
 APPLICATION = "Error validating application. Cannot get application info due to a system error."
 WHITELIST = "URL Blocked. This redirect failed because the redirect URI is not whitelisted"
+VERIFICATION = (
+    "Error validating verification code. Please make sure your redirect_uri is identical to the one you used in the "
+    "OAuth dialog request"
+)
+APP_TEXTS = (
+    "Application has been deleted",
+    "The app is in development mode",
+    "Invalid app id",
+    "This app is not active",
+    "The user does not have the tester role on the app",
+)
 NOT_INVITED = "The user has not accepted the invite to test the app"
 REFUSALS: list[tuple[type[KeeperError], int, dict[str, Any]]] = [
     *[(ThreadsUnavailable, status, shape_2(190)) for status in (500, 502, 503)],
@@ -48,6 +59,10 @@ REFUSALS: list[tuple[type[KeeperError], int, dict[str, Any]]] = [
     *[(Throttled, 400, shape_2(code)) for code in (4, 17, 32, 341, 613)],
     (Throttled, 400, shape_3(4)),
     (Throttled, 429, {}),
+    *[(Throttled, 400, shape_2(code)) for code in range(80000, 80015)],
+    *[(UnclearRefusal, 400, shape_2(code)) for code in (79999, 80015)],
+    *[(Throttled, 400, shape_1(text)) for text in ("Application request limit reached", "Too many calls")],
+    (Throttled, 400, shape_4("rate_limit_exceeded")),
     (BlockedForNow, 400, shape_2(368)),
     *[(TokenRefused, 400, shape_2(190, EXPIRED, error_subcode=n)) for n in (458, 459, 460, 463, 464, 467, 492, 999)],
     (TokenRefused, 400, shape_2(190)),
@@ -63,6 +78,13 @@ REFUSALS: list[tuple[type[KeeperError], int, dict[str, Any]]] = [
     (AppMisconfigured, 400, shape_2(1, APPLICATION)),
     (AppMisconfigured, 400, shape_2(1, "Error validating client secret.")),
     (AppMisconfigured, 400, shape_1("Error validating client_secret")),
+    (AppMisconfigured, 400, shape_2(200, "API access deactivated. To reactivate, go to the app dashboard.")),
+    *[(AppMisconfigured, 400, shape_2(200, f"API access {how}")) for how in ("blocked.", "has been restricted.")],
+    (AppMisconfigured, 400, shape_2(3)),
+    (AppMisconfigured, 400, shape_2(100, "API calls from the server require an appsecret_proof argument")),
+    (AppMisconfigured, 400, shape_2(100, "Invalid appsecret_proof provided in the API argument")),
+    *[(AppMisconfigured, 400, shape_1(text)) for text in ("Invalid platform app", "Insufficient developer role")],
+    *[(AppMisconfigured, 400, shape_2(100, text)) for text in APP_TEXTS],
     (AppMisconfigured, 400, shape_1("Make sure your redirect_uri is identical to the one you used")),
     (AppMisconfigured, 400, shape_2(191)),
     (AppMisconfigured, 400, shape_3(1349168, WHITELIST)),
@@ -74,13 +96,16 @@ REFUSALS: list[tuple[type[KeeperError], int, dict[str, Any]]] = [
     (AppMisconfigured, 400, shape_4("unauthorized_client")),
     (CodeSpent, 400, shape_1("Matching code was not found or was already used")),
     (CodeSpent, 200, shape_1("Matching code was not found or was already used")),
+    (CodeSpent, 400, shape_1(VERIFICATION)),
+    (CodeSpent, 400, shape_2(100, VERIFICATION)),
+    (ThreadsUnavailable, 500, shape_2(100, VERIFICATION)),
     (CodeSpent, 400, shape_4("invalid_grant", "This authorization code has been used.")),
     (UnclearRefusal, 400, shape_2(100)),
     (UnclearRefusal, 400, shape_2(24, "The requested resource does not exist")),
-    (UnclearRefusal, 400, shape_1(EXPIRED)),
-    (UnclearRefusal, 400, shape_1(EXPIRED, code=190)),
-    (CodeSpent, 400, shape_4("invalid_grant", EXPIRED)),
-    (CodeSpent, 200, shape_4("invalid_grant", EXPIRED)),
+    (TokenRefused, 400, shape_1(EXPIRED)),
+    (TokenRefused, 400, shape_1(EXPIRED, code=190)),
+    (TokenRefused, 400, shape_4("invalid_grant", EXPIRED)),
+    (TokenRefused, 200, shape_4("invalid_grant", EXPIRED)),
     (UnclearRefusal, 400, {}),
     (UnclearRefusal, 404, {}),
 ]
@@ -166,13 +191,12 @@ def test_a_token_is_accepted_in_a_200_only(client: ThreadsClient, status: int) -
 @pytest.mark.parametrize(
     "body",
     [
-        {"id": "17841405793187218"},
         {"username": "alice"},
         {"id": None, "username": "alice"},
         {"id": True, "username": "alice"},
         {"id": "m e", "username": "alice"},
         {"id": "1" * 64, "username": "alice"},
-        {"id": "1", "username": 5},
+        {"id": "", "username": "alice"},
     ],
 )
 def test_a_profile_without_a_name_and_a_number_is_not_usable(client: ThreadsClient, body: dict[str, Any]) -> None:

@@ -17,25 +17,24 @@ from tests.threads_client.server import (
     SECRET,
     TOKEN,
     Reply,
+    client_of,
     exchange_code,
     http,
     received,
     serving,
     shape_2,
 )
-from token_keeper import threads as module
 from token_keeper.errors import (
     KeeperError,
     LostReply,
     ThreadsUnavailable,
 )
-from token_keeper.threads import ThreadsClient
 
 
 def test_a_code_is_never_sent_twice_after_it_may_have_left() -> None:
     with serving(None, http({"access_token": "THshort"})) as server:
         with pytest.raises(LostReply):
-            exchange_code(ThreadsClient(server.url))
+            exchange_code(client_of(server.url))
         time.sleep(0.1)
         assert len(server.requests) == 1
         assert f"code={CODE}" in server.requests[0]
@@ -45,21 +44,21 @@ def test_a_code_is_never_sent_twice_after_it_may_have_left() -> None:
 def test_a_code_is_not_sent_again_after_an_error_either(status: int) -> None:
     with serving(http({}, status, "Location: /again"), http({"access_token": "THshort"})) as server:
         with pytest.raises(KeeperError):
-            exchange_code(ThreadsClient(server.url))
+            exchange_code(client_of(server.url))
         assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("passing", [None, http({}, 503), http(shape_2(2), 400), http(GOOD)[:-5]])
 def test_a_refresh_is_asked_again_where_threads_could_not_answer(passing: Reply) -> None:
     with serving(passing, passing, http(GOOD)) as server:
-        assert ThreadsClient(server.url).refresh_token(TOKEN).access_token == "THnew"
+        assert client_of(server.url).refresh_token(TOKEN).access_token == "THnew"
         assert len(server.requests) == 3
 
 
 def test_a_refresh_is_asked_three_times_and_no_more() -> None:
     with serving(None) as server:
         with pytest.raises(LostReply):
-            ThreadsClient(server.url).refresh_token(TOKEN)
+            client_of(server.url).refresh_token(TOKEN)
         assert len(server.requests) == 3
 
 
@@ -67,17 +66,14 @@ def test_a_refresh_is_asked_three_times_and_no_more() -> None:
 def test_a_refusal_is_not_asked_again(body: dict[str, Any]) -> None:
     with serving(http(body, 400)) as server:
         with pytest.raises(KeeperError):
-            ThreadsClient(server.url).refresh_token(TOKEN)
+            client_of(server.url).refresh_token(TOKEN)
         assert len(server.requests) == 1
 
 
-def test_a_refused_connection_is_no_lost_reply_and_shows_no_secret(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "ATTEMPTS", 1)
+def test_a_refused_connection_lost_no_reply_and_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        client = ThreadsClient(f"http://127.0.0.1:{listener.getsockname()[1]}")
+        client = client_of(f"http://127.0.0.1:{listener.getsockname()[1]}", attempts=1)
     for call in (lambda: exchange_code(client), lambda: client.exchange_token(SECRET, TOKEN)):
         with pytest.raises(ThreadsUnavailable) as raised:
             call()
@@ -102,6 +98,32 @@ def test_connecting_is_tried_again_for_a_code_since_nothing_was_sent() -> None:
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        assert exchange_code(ThreadsClient(f"http://127.0.0.1:{listener.getsockname()[1]}")) == "THshort"
+        assert exchange_code(client_of(f"http://127.0.0.1:{listener.getsockname()[1]}")) == "THshort"
         thread.join()
         assert len(seen) == 1
+
+
+def test_a_connection_that_swallows_what_is_sent_costs_one_attempt_and_never_the_code() -> None:
+    """The code goes by a connection of its own, and what may be asked twice is asked again by a new one."""
+    silent: list[socket.socket] = []
+    kept = http(GOOD).replace(b"Connection: close\r\n", b"")
+
+    def answers_once(connection: socket.socket) -> None:
+        connection.sendall(kept)
+        silent.append(connection.dup())  # stays open, and nobody reads it
+
+    with serving(answers_once, http(GOOD)) as server:
+        client = client_of(server.url)
+        for ask in (lambda: client.refresh_token(TOKEN), lambda: client.refresh_token(TOKEN)):
+            begun = time.monotonic()
+            assert ask().access_token == "THnew"
+            assert time.monotonic() - begun < 2
+        assert len(server.requests) == 2
+    with serving(answers_once, http(GOOD)) as server:
+        client = client_of(server.url)
+        client.refresh_token(TOKEN)
+        assert exchange_code(client) == "THnew"
+    assert len(silent) == 2
+    assert silent[0].recv(65536).startswith(b"GET /refresh_access_token")  # what was swallowed
+    for connection in silent:
+        connection.close()

@@ -14,13 +14,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.threads_client.server import GOOD, exchange_code, http, serving
-from token_keeper import threads as module
+from tests.threads_client.server import GOOD, client_of, exchange_code, http, serving
 from token_keeper.errors import (
     LostReply,
     ThreadsUnavailable,
 )
-from token_keeper.threads import ThreadsClient
 
 
 @dataclass(frozen=True)
@@ -95,12 +93,6 @@ def _pem_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(serialization.Encoding.PEM, traditional, none)
 
 
-@pytest.fixture
-def trusted(monkeypatch: pytest.MonkeyPatch, authority: Authority) -> None:
-    """Trust this authority instead of those of certifi."""
-    monkeypatch.setattr(module, "ca_bundle", lambda: str(authority.path))
-
-
 def test_a_certificate_of_an_unknown_authority_is_refused(
     authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,26 +100,23 @@ def test_a_certificate_of_an_unknown_authority_is_refused(
         monkeypatch.setenv(name, str(authority.path))
     with serving(http(GOOD), tls=authority.server("127.0.0.1", tmp_path)) as server:
         with pytest.raises(ThreadsUnavailable) as raised:
-            exchange_code(ThreadsClient(server.url))
+            exchange_code(client_of(server.url))
         assert type(raised.value) is ThreadsUnavailable
         assert server.requests == []
 
 
-@pytest.mark.usefixtures("trusted")
 def test_a_certificate_of_a_known_authority_is_accepted(authority: Authority, tmp_path: Path) -> None:
     with serving(http(GOOD), tls=authority.server("127.0.0.1", tmp_path)) as server:
-        assert exchange_code(ThreadsClient(server.url)) == "THnew"
+        assert exchange_code(client_of(server.url, str(authority.path))) == "THnew"
 
 
-@pytest.mark.usefixtures("trusted")
 def test_a_certificate_for_another_host_is_refused(authority: Authority, tmp_path: Path) -> None:
     with serving(http(GOOD), tls=authority.server("elsewhere.example", tmp_path)) as server:
         with pytest.raises(ThreadsUnavailable):
-            exchange_code(ThreadsClient(server.url))
+            exchange_code(client_of(server.url, str(authority.path)))
         assert server.requests == []
 
 
-@pytest.mark.usefixtures("trusted")
 def test_tls_that_breaks_after_the_code_left_is_a_lost_reply(authority: Authority, tmp_path: Path) -> None:
     def break_off(connection: socket.socket) -> None:
         # Send bytes that are no TLS record, without the TLS layer.
@@ -137,7 +126,7 @@ def test_tls_that_breaks_after_the_code_left_is_a_lost_reply(authority: Authorit
 
     with serving(break_off, tls=authority.server("127.0.0.1", tmp_path)) as server:
         with pytest.raises(LostReply):
-            exchange_code(ThreadsClient(server.url))
+            exchange_code(client_of(server.url, str(authority.path)))
         assert len(server.requests) == 1
 
 
@@ -151,13 +140,13 @@ def test_proxies_and_passwords_of_the_environment_are_ignored(monkeypatch: pytes
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     with serving(http(GOOD)) as server:
-        assert exchange_code(ThreadsClient(server.url)) == "THnew"
+        assert exchange_code(client_of(server.url)) == "THnew"
     assert "Authorization" not in server.requests[0]
 
 
 def test_cookies_are_not_kept() -> None:
     with serving(http(GOOD, 200, "Set-Cookie: who=alice; Path=/")) as server:
-        client = ThreadsClient(server.url)
+        client = client_of(server.url)
         exchange_code(client)
         exchange_code(client)
     assert len(server.requests) == 2

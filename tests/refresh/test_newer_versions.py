@@ -1,0 +1,88 @@
+"""A version that somebody stores while a run works is looked at: what lives wins, and nothing is buried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.refresh.world import ALICE, ALICE_ID, ALICE_NAME, DAY, HOUR, World, official_client
+
+
+def before_the_add(world: World, act: Callable[[], None]) -> None:
+    """Do something between the refresh of the token and the last look at the versions."""
+
+    def hook(method: str, resource: str, when: str) -> None:
+        if (method, when) == ("ListSecretVersions", "before") and "refresh" in world.calls():
+            world.manager.on_call = None
+            act()
+
+    world.manager.on_call = hook
+
+
+@pytest.mark.parametrize("newline", ["", "\n"])
+def test_a_sign_in_or_a_paste_during_a_run_wins(world: World, newline: str) -> None:
+    wider = ("threads_basic", "threads_content_publish", "threads_manage_replies")
+
+    def paste() -> None:
+        world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice", age=2 * DAY, scopes=wider) + newline)
+
+    before_the_add(world, paste)
+    assert world.run()["outcome"] == "retry_later"
+    pasted = world.manager.newest(ALICE).strip()
+    assert pasted in {token.value for token in world.threads.tokens.by_username()["alice"]}
+    assert world.run()["outcome"] == "refreshed"
+    assert world.manager.annotations(ALICE)["scopes"] == ",".join(wider)
+
+
+@pytest.mark.parametrize("payload", ["no token at all", "THdead", "THmallory"])
+def test_what_does_not_live_does_not_win(world: World, payload: str) -> None:
+    world.threads.control.turn({"old_token_dies": True})
+
+    def paste() -> None:
+        mallory = world.threads.tokens.issue_long_lived("mallory", age=2 * DAY)
+        world.manager.add(ALICE, mallory if payload == "THmallory" else payload)
+
+    before_the_add(world, paste)
+    assert world.run()["outcome"] == "refreshed"
+    assert world.threads.tokens.owner(world.manager.newest(ALICE)) == "alice"
+
+
+def test_of_dead_alive_dead_the_living_one_is_tried(world: World) -> None:
+    living = world.manager.newest(ALICE)
+    world.threads.people.change_password("alice")
+    living = world.threads.tokens.issue_long_lived("alice", age=2 * DAY)
+    world.manager.add(ALICE, living)
+    world.manager.add(ALICE, "THdead-by-now")
+    assert world.run()["outcome"] == "refreshed"
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
+    assert world.manager.annotations(ALICE)["version"] == str(max(world.manager.states(ALICE)))
+    assert world.problem() is None
+
+
+def test_an_older_token_that_is_too_young_to_be_refreshed_becomes_the_newest(world: World) -> None:
+    world.threads.people.change_password("alice")
+    living = world.threads.tokens.issue_long_lived("alice", age=HOUR)
+    world.manager.add(ALICE, living)
+    world.manager.add(ALICE, "THdead-by-now")
+    assert world.run()["outcome"] == "refreshed"
+    assert world.manager.newest(ALICE) == living, "readers of latest get the living token"
+
+
+@pytest.mark.parametrize("how", ["destroy_secret_version", "disable_secret_version"])
+def test_a_version_taken_away_during_a_refresh_does_not_come_back(world: World, how: str) -> None:
+    used = max(world.manager.states(ALICE))
+    name = f"{ALICE_NAME}/versions/{used}"
+    before_the_add(world, lambda: getattr(official_client(world.manager), how)(name=name) and None)
+    assert world.run()["outcome"] == "retry_later"
+    assert max(world.manager.states(ALICE)) == used
+
+
+def test_more_versions_than_anybody_keeps_are_destroyed_and_the_run_ends(world: World) -> None:
+    for _ in range(120):
+        world.manager.add(ALICE, world.manager.newest(ALICE))
+    assert world.run()["outcome"] == "refreshed"
+    assert world.manager.labels(ALICE)["threads-user-id"] == ALICE_ID
+    world.clock.forward(2 * DAY)
+    assert world.run()["outcome"] == "refreshed"
+    assert list(world.manager.states(ALICE).values()).count("ENABLED") == 2

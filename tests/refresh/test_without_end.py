@@ -1,0 +1,84 @@
+"""What has no end does not keep a run: a listing, a secret with thousands of versions, a run that has answered."""
+
+from __future__ import annotations
+
+import time
+from concurrent import futures
+from typing import Any
+
+import grpc
+import pytest
+from flask.testing import FlaskClient
+from google.cloud.secretmanager_v1.types import ListSecretsRequest, ListSecretsResponse
+
+from tests.refresh.test_many_accounts import describe_many
+from tests.refresh.world import ALICE, DAY, World
+from tests.support.app import serve
+
+
+class EndlessListing(grpc.GenericRpcHandler):
+    """A Secret Manager whose listing of secrets always has another page."""
+
+    pages = 0
+
+    def service(self, handler_call_details: Any) -> Any:
+        return grpc.unary_unary_rpc_method_handler(
+            self._answer, ListSecretsRequest.deserialize, ListSecretsResponse.serialize
+        )
+
+    def _answer(self, request: ListSecretsRequest, context: Any) -> ListSecretsResponse:
+        self.pages += 1
+        time.sleep(0.01)
+        return ListSecretsResponse(next_page_token="more")
+
+
+@pytest.mark.parametrize("method", ["POST", "GET"])
+def test_a_listing_without_end_ends_with_the_budget(
+    settings: None, monkeypatch: pytest.MonkeyPatch, method: str
+) -> None:
+    endless, server = EndlessListing(), grpc.server(futures.ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers([endless])
+    monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}")
+    monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "1")
+    server.start()
+    try:
+        refresh: FlaskClient = serve("refresh")
+        started = time.monotonic()
+        assert refresh.open("/", method=method).status_code == 503
+        assert time.monotonic() - started < 2
+        seen = endless.pages
+        time.sleep(0.3)
+        assert endless.pages <= seen + 1, "nothing goes on after the answer"
+    finally:
+        server.stop(None)
+
+
+def test_a_run_destroys_nothing_after_it_has_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(60):
+        world.manager.add(ALICE, world.manager.newest(ALICE))
+    monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "2")
+    world.manager.fail("DestroySecretVersion", None, times=None, delay=0.2)
+    started = time.monotonic()
+    world.run()
+    assert time.monotonic() - started < 3
+    states = world.manager.states(ALICE)
+    time.sleep(0.6)
+    assert list(world.manager.states(ALICE).values()).count("DESTROYED") <= list(states.values()).count("DESTROYED") + 1
+
+
+def test_a_hundred_accounts_that_nobody_signed_in_to_are_shown_at_once(empty: World) -> None:
+    for n in range(150):
+        empty.manager.create(f"threads-token-nobody{n}", labels={"managed-by": "threads-token-keeper"})
+    started = time.monotonic()
+    reply = serve("refresh", quota=600).get("/")
+    assert (reply.json or {})["outcomes"] == {"not_signed_in": 153}
+    assert time.monotonic() - started < 3
+
+
+def test_below_the_quota_of_a_minute_nothing_waits(empty: World) -> None:
+    describe_many(empty, 100, lambda n: 30)
+    started = time.monotonic()
+    reply = serve("refresh", quota=600).post("/")
+    assert (reply.json or {})["outcomes"]["refreshed"] == 100
+    assert time.monotonic() - started < 20
+    empty.clock.forward(2 * DAY)

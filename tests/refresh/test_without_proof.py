@@ -1,0 +1,89 @@
+"""What Threads has just issued may be all there is: where it has no proof, the old token is asked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.refresh.world import ALICE, ALICE_ID, DAY, HOUR, World, lines
+
+UNPROVEN: list[dict[str, Any]] = [
+    {"name": "custom", "code": 100, "subcode": 33, "message": "Unsupported get request.", "status": 400},
+    {"name": "custom", "code": 10, "message": "Application does not have permission for this action", "status": 400},
+    {"name": "custom", "code": 24, "message": "The requested resource does not exist", "status": 400},
+    {"name": "custom", "code": 80002, "message": "There have been too many calls", "status": 400},
+    {"name": "custom", "code": 99999, "message": "Something new", "status": 400},
+    {"name": "custom", "code": 190, "message": "Error validating access token", "status": 400},
+    {"name": "unavailable"},
+    {"name": "html"},
+]
+
+
+@pytest.mark.parametrize("fault", UNPROVEN, ids=lambda fault: str(fault.get("code", fault["name"])))
+def test_a_new_token_without_proof_is_kept_where_the_old_one_died(
+    world: World, fault: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.threads.control.turn({"old_token_dies": True, "debug_works": False})
+    described = world.manager.annotations(ALICE)
+    name = fault["name"]
+    details = {key: value for key, value in fault.items() if key != "name"}
+    world.threads.control.fail("me", name, times=None, token="newest", **details)
+    lines(capsys)
+    assert world.run()["outcome"] == "retry_later"
+    assert world.threads.tokens.alive(world.manager.newest(ALICE)), "the only living token is stored"
+    facts = {key: value for key, value in world.manager.annotations(ALICE).items() if not key.startswith("problem")}
+    assert facts == described, "nothing describes it yet"
+    line = next(line for line in lines(capsys) if line.get("username") == "alice")
+    assert line["token_changed"] is True
+    assert line["old_token_alive"] is False
+    world.threads.control.clear_faults()
+    world.threads.control.turn({"debug_works": True})
+    world.clock.forward(HOUR)
+    assert world.run()["outcome"] == "too_young"
+    assert world.manager.annotations(ALICE)["version"] == str(max(world.manager.states(ALICE)))
+
+
+@pytest.mark.parametrize("fault", UNPROVEN, ids=lambda fault: str(fault.get("code", fault["name"])))
+def test_a_new_token_without_proof_is_dropped_while_the_old_one_lives(world: World, fault: dict[str, Any]) -> None:
+    world.threads.control.turn({"debug_works": False})
+    before = world.stored()
+    details = {key: value for key, value in fault.items() if key != "name"}
+    world.threads.control.fail("me", fault["name"], times=None, token="newest", **details)
+    assert world.run()["outcome"] in ("retry_later", "sign_in_again" if fault.get("code") == 10 else "retry_later")
+    assert world.stored() == before
+
+
+@pytest.mark.parametrize("old_token_dies", [True, False])
+def test_a_wrong_user_id_label_loses_no_token_and_is_told(world: World, old_token_dies: bool) -> None:
+    world.threads.control.turn({"old_token_dies": old_token_dies, "debug_works": False})
+    world.manager.set_labels(ALICE, world.manager.labels(ALICE) | {"threads-user-id": "1"})
+    found = world.run()
+    assert (found["outcome"], world.problem()) == ("misconfigured", "misconfigured")
+    assert "label" in found["detail"]
+    payloads = world.manager.payloads(ALICE).values()
+    assert any(world.threads.tokens.alive(payload.decode()) for payload in payloads)
+    world.manager.set_labels(ALICE, world.manager.labels(ALICE) | {"threads-user-id": ALICE_ID})
+    world.clock.forward(2 * DAY)
+    assert (world.run()["outcome"], world.problem()) == ("refreshed", None)
+
+
+@pytest.mark.parametrize("old_token_dies", [True, False])
+def test_a_token_of_another_person_and_name_is_never_stored(world: World, old_token_dies: bool) -> None:
+    world.threads.control.turn({"old_token_dies": old_token_dies})
+    before = world.stored()
+    world.threads.control.fail("refresh", "another_person")
+    assert world.run()["outcome"] == "retry_later"
+    assert world.stored() == before
+
+
+@pytest.mark.parametrize("same_string", [True, False])
+def test_the_log_records_what_meta_leaves_open(
+    world: World, same_string: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.threads.control.turn({"same_string": same_string})
+    lines(capsys)
+    world.run()
+    line = next(line for line in lines(capsys) if line.get("username") == "alice")
+    assert line["token_changed"] is not same_string
+    assert "old_token_alive" not in line, "the old token was not asked"

@@ -1,0 +1,121 @@
+"""What Threads says of its rate limits is kept to: it is not asked again and again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from math import inf
+from typing import Any
+
+import pytest
+
+from tests.threads_client.server import GOOD, TOKEN, client_of, http, serving, shape_2
+from token_keeper.errors import KeeperError, ThreadsUnavailable, Throttled
+from token_keeper.limits import Limits
+from token_keeper.refusals import Reply
+from token_keeper.threads import ThreadsClient
+
+LIMITED = http(shape_2(4), 400)
+THROTTLED, GOOD_REPLY = Reply(400, b'{"error": {"code": 4}}'), Reply(200, b'{"id": "1"}')
+
+
+class Hours:
+    """A clock whose hours pass at once."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return self.passed
+
+    def sleep(self, seconds: float) -> None:
+        self.passed += seconds
+
+
+class Wire:
+    """Brings these answers, the last one again and again, and counts."""
+
+    def __init__(self, *replies: Reply) -> None:
+        self.replies, self.calls = list(replies), 0
+
+    def send(self, method: str, path: str, seconds: float, **what: Any) -> Reply:
+        self.calls += 1
+        return self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+
+
+def asked(client: ThreadsClient, times: int = 1) -> list[type[Exception] | None]:
+    """Ask for a profile so many times; return what each came to."""
+    found: list[type[Exception] | None] = []
+    for _ in range(times):
+        try:
+            client.me(TOKEN)
+            found.append(None)
+        except KeeperError as error:
+            found.append(type(error))
+    return found
+
+
+def test_after_three_refusals_in_a_row_nothing_is_asked_any_more() -> None:
+    wire, clock = Wire(THROTTLED), Hours()
+    client = ThreadsClient(wire, Limits(), clock).until(inf)
+    assert asked(client, 40) == [Throttled] * 40
+    assert wire.calls == 3
+    clock.sleep(Limits().throttled_pause + 1)
+    asked(client)
+    assert wire.calls == 4
+
+
+def test_a_success_between_them_begins_the_count_anew() -> None:
+    wire = Wire(THROTTLED, THROTTLED, GOOD_REPLY, THROTTLED, THROTTLED, GOOD_REPLY)
+    assert asked(ThreadsClient(wire, Limits(), Hours()), 9) == [Throttled, Throttled, None] * 2 + [None] * 3
+
+
+def test_a_new_run_begins_the_count_anew_and_still_keeps_to_what_threads_asked_for() -> None:
+    wire, clock = Wire(THROTTLED), Hours()
+    client = ThreadsClient(wire, Limits(), clock)
+    asked(client.until(inf), 9)
+    asked(client.until(inf), 9)
+    assert wire.calls == 6
+    wire.replies = [THROTTLED._replace(retry_after="3600")]
+    assert asked(client.until(inf), 40) == [Throttled] * 40
+    assert asked(client.until(inf), 40) == [Throttled] * 40
+    assert wire.calls == 7
+    clock.sleep(3601)
+    asked(client)
+    assert wire.calls == 8
+
+
+@pytest.mark.parametrize("status", [400, 429, 503])
+def test_any_refusal_may_ask_to_wait_and_is_not_asked_again_before(status: int) -> None:
+    wire = Wire(Reply(status, b'{"error": {"code": 2}}', "3600"))
+    assert asked(ThreadsClient(wire, Limits(), Hours()), 5)[1:] == [Throttled] * 4
+    assert wire.calls == 1
+
+
+def test_nobody_is_kept_from_asking_for_more_than_a_day() -> None:
+    wire, clock = Wire(THROTTLED._replace(retry_after="999999999"), GOOD_REPLY), Hours()
+    client = ThreadsClient(wire, Limits(), clock)
+    assert asked(client, 2) == [Throttled] * 2
+    clock.sleep(24 * 3600 + 1)
+    assert asked(client) == [None]
+
+
+def test_a_date_in_retry_after_is_kept_to_over_a_real_connection() -> None:
+    limited = http(shape_2(4), 429, "Retry-After: Fri, 31 Dec 2199 23:59:59 GMT")
+    with serving(limited, http(GOOD)) as server:
+        client = client_of(server.url)
+        for _ in range(3):
+            with pytest.raises(Throttled):
+                client.refresh_token(TOKEN)
+        assert len(server.requests) == 1
+
+
+def test_a_client_whose_time_is_over_asks_nothing() -> None:
+    wire, clock = Wire(GOOD_REPLY), Hours()
+    client = ThreadsClient(wire, Limits(), clock).until(10.0)
+    assert asked(client) == [None]
+    clock.sleep(10)
+    assert asked(client) == [ThreadsUnavailable]
+    assert wire.calls == 1
