@@ -32,7 +32,7 @@ class Clock:
         self._lock = threading.Lock()
 
     def now(self) -> datetime:
-        """Give the sandbox's time, aware, in UTC."""
+        """Return the sandbox's time, aware, in UTC."""
         with self._lock:
             return datetime.now(UTC) + self._current_offset()
 

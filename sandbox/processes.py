@@ -34,7 +34,7 @@ class Pipe:
         return cls(*os.pipe())
 
     def end(self) -> None:
-        """Let go of the writing end. It may have been let go of before."""
+        """Close the writing end. It may be closed already."""
         if self.writing >= 0:
             os.close(self.writing)
             self.writing = -1

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from soak.processes import Process
 from soak.violation import Violation
-from soak.weather import FINAL_CODES, KILL, SPOILT_REPLIES, TIMEOUT, Trouble
+from soak.weather import FINAL_CODES, KILL, SPOILT_REPLIES, TIMEOUT, Mishap
 
 RUN = 1500.0  # seconds after which a run must have ended
 AT_THE_END = 20.0  # seconds: the pause before another try, and the try
@@ -44,10 +44,10 @@ class Flight:
     def __post_init__(self) -> None:
         self.run = self.process, self.process.began
 
-    def failed(self, trouble: Trouble | None, now: float) -> None:
+    def failed(self, mishap: Mishap | None, now: float) -> None:
         """Note that adding it failed."""
         self.failures = (self.failures[0] if self.failures else now, now)
-        self.refused = trouble is not None and trouble.name in FINAL_CODES
+        self.refused = mishap is not None and mishap.name in FINAL_CODES
         self.to_the_end = now >= self.process.began + RUN - AT_THE_END
 
     def was_tried_for_long(self) -> bool:
@@ -63,20 +63,20 @@ class Flights:
         self.excused: Counter[str] = Counter()
         self._cost: Counter[tuple[Process, float]] = Counter()  # by run
 
-    def begin(self, flight: Flight, trouble: Trouble | None) -> None:
+    def begin(self, flight: Flight, mishap: Mishap | None) -> None:
         """Note that a refresh has ended the old token."""
-        if trouble and (trouble.name in SPOILT_REPLIES or trouble.name == TIMEOUT):
+        if mishap and (mishap.name in SPOILT_REPLIES or mishap.name == TIMEOUT):
             flight.reason = "the reply got lost"
-        if trouble and trouble.name == KILL:
+        if mishap and mishap.name == KILL:
             flight.reason = "killed"
         self._flights.append(flight)
 
-    def asked_who(self, token: str, trouble: Trouble | None) -> None:
+    def asked_who(self, token: str, mishap: Mishap | None) -> None:
         """Note what `/me` said of a token."""
         for flight in self._flights:
-            if flight.token == token and trouble and trouble.name == "another_person":
+            if flight.token == token and mishap and mishap.name == "another_person":
                 flight.reason = flight.reason or "Threads said that it is somebody else's"
-            if flight.old == token and trouble and trouble.name in _LIES:
+            if flight.old == token and mishap and mishap.name in _LIES:
                 flight.reason = flight.reason or "Threads said that the dead token lives"
 
     def changed_by_hand(self, secret: str, held: Collection[str]) -> None:
@@ -85,10 +85,10 @@ class Flights:
             if flight.old not in held:
                 flight.reason = flight.reason or "taken away while it was being refreshed"
 
-    def not_added(self, token: str, trouble: Trouble | None, now: float) -> None:
+    def not_added(self, token: str, mishap: Mishap | None, now: float) -> None:
         for flight in self._flights:
             if flight.token == token:
-                flight.failed(trouble, now)
+                flight.failed(mishap, now)
 
     def landed(self, token: str) -> None:
         self._flights = [one for one in self._flights if one.token != token]

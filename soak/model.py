@@ -23,7 +23,7 @@ from sandbox.threads.server import LocalThreads
 from soak.flights import Flight, Flights
 from soak.processes import Process
 from soak.violation import Violation
-from soak.weather import Trouble
+from soak.weather import Mishap
 from soak.wire import WRITES, Call
 from token_keeper.access_token import bare
 from token_keeper.account import MANAGED_BY, USER_ID, secret_id_for
@@ -56,27 +56,27 @@ class Model:
         if call.name == "refresh" and (old := self._token(call.token)):
             self._newest[id(process)] = self._threads.tokens.newest(old.person).value, self._is_alive(old)
 
-    def after(self, call: Call, process: Process, trouble: Trouble | None, now: float) -> None:
+    def after(self, call: Call, process: Process, mishap: Mishap | None, now: float) -> None:
         """A call is over; whether it had its effect is read from the sandboxes."""
-        if trouble:
-            process.troubled.add(self.secret_of(call))
+        if mishap:
+            process.disturbed.add(self.secret_of(call))
         if call.name == "refresh":
-            self._refreshed(call, process, trouble)
+            self._refreshed(call, process, mishap)
         if call.name == "me":
-            self._asked_who(call, trouble)
+            self._asked_who(call, mishap)
         if call.name == "ListSecretVersions":
-            process.listed[call.secret] = {} if trouble else self.held(call.secret)
+            process.listed[call.secret] = {} if mishap else self.held(call.secret)
         if call.name in WRITES:
-            self._written(call, process, trouble, now)
+            self._written(call, process, mishap, now)
 
     def secret_of(self, call: Call) -> str:
         """Return the secret that a call is about, or an empty string if it is about all or none."""
         token = self._token(call.token) if call.token and not call.secret else None
         return self._secret_of(token.person) if token else call.secret
 
-    def _refreshed(self, call: Call, process: Process, trouble: Trouble | None) -> None:
+    def _refreshed(self, call: Call, process: Process, mishap: Mishap | None) -> None:
         """Threads has answered a refresh: if that killed the stored token, the new one is on its way."""
-        if trouble and trouble.name == "another_person":
+        if mishap and mishap.name == "another_person":
             self._foreign.add(self._threads.tokens.newest().value)
         old, (newest, was_alive) = self._token(call.token), self._newest.pop(id(process), ("", False))
         if not old:
@@ -87,17 +87,17 @@ class Model:
         if was_alive and not self._is_alive(old):
             secret = self._secret_of(old.person)
             self.touched[secret] = None
-            self.flights.begin(Flight(secret, new, call.token, process), trouble)
+            self.flights.begin(Flight(secret, new, call.token, process), mishap)
             self.flights.changed_by_hand(secret, self.held(secret).values())
 
-    def _asked_who(self, call: Call, trouble: Trouble | None) -> None:
+    def _asked_who(self, call: Call, mishap: Mishap | None) -> None:
         """`/me` was asked about a token."""
         if call.token in self._foreign:
             # If Threads gives somebody else's token and then does not say whose it is, it is kept until it does.
-            (self._never_proven.add if trouble else self._never_proven.discard)(call.token)
-        self.flights.asked_who(call.token, trouble)
+            (self._never_proven.add if mishap else self._never_proven.discard)(call.token)
+        self.flights.asked_who(call.token, mishap)
 
-    def _written(self, call: Call, process: Process, trouble: Trouble | None, now: float) -> None:
+    def _written(self, call: Call, process: Process, mishap: Mishap | None, now: float) -> None:
         self.touched[call.secret] = None
         states, labels = self._before.pop((id(process), call.secret))
         new_states, new_labels = self._seen(call.secret)
@@ -106,7 +106,7 @@ class Model:
         if added:
             self._added(call, process, added[-1], labels)
         elif call.name == "AddSecretVersion":
-            self.flights.not_added(call.token, trouble, now)
+            self.flights.not_added(call.token, mishap, now)
         if destroyed and process.kind == "refresh":
             self._destroyed(call, destroyed, states)
         self._check_labels(call.secret, labels, new_labels)
@@ -128,7 +128,7 @@ class Model:
         if not self._is_rightful(call.secret, token, labels) and call.token not in self._never_proven:
             raise Violation(f"{name}: the keeper stored a token of {token.person.username}")
         process.stored.add(call.secret)
-        if process.kind == "refresh" and call.secret not in process.troubled:
+        if process.kind == "refresh" and call.secret not in process.disturbed:
             self._check_order(name, call, process.listed.get(call.secret, {}))
 
     def _is_rightful(self, secret: str, token: Token, labels: dict[str, str]) -> bool:

@@ -142,7 +142,7 @@ class Operators:
                     self._client.enable_secret_version(name=self._version(secret, number))
 
     def _delay_destruction(self, secret: str) -> None:
-        """Have Secret Manager keep what is destroyed for some days, from now on."""
+        """Set a destroy delay: from now on Secret Manager keeps a destroyed version for some days."""
         later = Secret(name=self._secret(secret), version_destroy_ttl=timedelta(days=self._rng.choice((1, 7, 30))))
         self._client.update_secret(secret=later, update_mask=FieldMask(paths=["version_destroy_ttl"]))
 

@@ -26,9 +26,10 @@ class Killed(BaseException):
 class Process:
     """One call of a function, or what somebody does by hand. `kind` is refresh, look, sign_in, remove or operator.
 
-    `began` is when its request came, by the simulated clock. `answered` is whether its run went through. Until the next request it collects the secrets whose
-    calls were troubled, those in which it stored something, and the usernames that an ERROR was logged for. `listed`
-    is what it saw when it listed the versions of a secret last: the tokens of the enabled ones.
+    `began` is when its request came, by the simulated clock. `answered` is whether its run went through. Until the
+    next request it collects the secrets whose calls were disturbed, those in which it stored something, and the
+    usernames that an ERROR was logged for. `listed` is what it saw when it listed the versions of a secret last: the
+    tokens of the enabled ones.
     """
 
     kind: str
@@ -36,7 +37,7 @@ class Process:
     lied_to: bool = False
     began: float = 0.0
     answered: bool = False
-    troubled: set[str] = field(default_factory=set)
+    disturbed: set[str] = field(default_factory=set)
     stored: set[str] = field(default_factory=set)
     errors: set[str] = field(default_factory=set)
     listed: dict[str, dict[int, str]] = field(default_factory=dict)
@@ -49,7 +50,7 @@ class Process:
     def begin(self, now: float) -> None:
         """Begin to answer a request."""
         self.began, self.answered = now, False
-        for collected in (self.troubled, self.stored, self.errors, self.listed):
+        for collected in (self.disturbed, self.stored, self.errors, self.listed):
             collected.clear()
 
     def die(self) -> Killed:
@@ -80,7 +81,7 @@ def at_once(work: Callable[[], T]) -> Future[T]:
     return future
 
 
-def run(process: Process, work: Callable[[], None]) -> None:
+def run(process: Process, work: Callable[[], object]) -> None:
     """Run one process to its end, alone."""
     token = _current.set(process)
     try:
@@ -92,7 +93,7 @@ def run(process: Process, work: Callable[[], None]) -> None:
         _current.reset(token)
 
 
-def run_together(rng: Random, jobs: Sequence[tuple[Process, Callable[[], None]]]) -> None:
+def run_together(rng: Random, jobs: Sequence[tuple[Process, Callable[[], object]]]) -> None:
     """Run processes to their ends, each a few remote calls at a time."""
     waiting: list[Process] = []
     for process, work in jobs:
@@ -110,7 +111,7 @@ def run_together(rng: Random, jobs: Sequence[tuple[Process, Callable[[], None]]]
             raise process.error
 
 
-def _take_turns(process: Process, work: Callable[[], None]) -> None:
+def _take_turns(process: Process, work: Callable[[], object]) -> None:
     process._turn.acquire()
     try:
         run(process, work)

@@ -27,7 +27,7 @@ from soak.model import Model
 from soak.processes import Process
 from soak.simulated_time import SimulatedClock
 from soak.telling import Telling
-from soak.weather import KILL, TIMEOUT, Trouble, Weather
+from soak.weather import KILL, TIMEOUT, Mishap, Weather
 from soak.wire import STORE, THREADS, Call, ThreadsWire, store_wire
 from token_keeper import web
 from token_keeper.clients import Clients
@@ -74,12 +74,12 @@ class Stage:
 
     # What the functions are asked
 
-    def alone(self, process: Process, work: Callable[[], None]) -> None:
+    def alone(self, process: Process, work: Callable[[], object]) -> None:
         """Run one process to its end, and check what it left."""
         processes.run(process, work)
         self._settle([process])
 
-    def together(self, jobs: list[tuple[Process, Callable[[], None]]]) -> None:
+    def together(self, jobs: list[tuple[Process, Callable[[], object]]]) -> None:
         """Run several processes that take turns, and check what they left."""
         processes.run_together(self.rng, jobs)
         self._settle([process for process, _ in jobs])
@@ -115,46 +115,46 @@ class Stage:
         self.step += 1
         self.report.counted["remote calls"] += 1
         self.clock.forward(ROUND_TRIP)
-        trouble = self.weather.trouble(call, process, self.clock.monotonic(), self.model.secret_of(call))
+        mishap = self.weather.mishap(call, process, self.clock.monotonic(), self.model.secret_of(call))
         self.model.before(call, process)
         try:
-            return self._perform(call, proceed, trouble, process)
+            return self._perform(call, proceed, mishap, process)
         finally:
-            self.model.after(call, process, trouble, self.clock.monotonic())
+            self.model.after(call, process, mishap, self.clock.monotonic())
             if call.side == STORE:  # a reply of Threads is still to be read, and must not seem to take minutes
                 processes.pause()
 
-    def _perform(self, call: Call, proceed: Callable[[], Any], trouble: Trouble | None, process: Process) -> Any:
-        if trouble is None:
+    def _perform(self, call: Call, proceed: Callable[[], Any], mishap: Mishap | None, process: Process) -> Any:
+        if mishap is None:
             return proceed()
-        if (trouble.name, trouble.when) == (KILL, "before"):
+        if (mishap.name, mishap.when) == (KILL, "before"):
             raise process.die()
-        if trouble.name == "connect":
+        if mishap.name == "connect":
             self.clock.forward(timedelta(seconds=5))
             raise ThreadsUnavailable("Threads could not be reached.")
-        if (trouble.name, trouble.when) == (TIMEOUT, "before"):
+        if (mishap.name, mishap.when) == (TIMEOUT, "before"):
             self.clock.forward(timedelta(seconds=15))
             raise LostReply("Threads did not answer.")
-        self._arrange(call, trouble)
+        self._arrange(call, mishap)
         reply = proceed()
         self.threads.control.clear_faults() if call.side == THREADS else self.manager.heal()
-        if trouble.name == TIMEOUT:
+        if mishap.name == TIMEOUT:
             self.clock.forward(timedelta(seconds=15))
             raise LostReply("Threads did not answer.")
-        if trouble.name == KILL:
+        if mishap.name == KILL:
             raise process.die()
         return reply
 
-    def _arrange(self, call: Call, trouble: Trouble) -> None:
-        if trouble.name in (KILL, TIMEOUT):
+    def _arrange(self, call: Call, mishap: Mishap) -> None:
+        if mishap.name in (KILL, TIMEOUT):
             return
         if call.side == THREADS:
-            codes: dict[str, Any] = {"code": trouble.code, "subcode": trouble.subcode}
-            self.threads.control.fail(call.name, trouble.name, seconds=0.0, **codes)  # late, without the wait
-        elif trouble.name == "corrupt":
+            codes: dict[str, Any] = {"code": mishap.code, "subcode": mishap.subcode}
+            self.threads.control.fail(call.name, mishap.name, seconds=0.0, **codes)  # late, without the wait
+        elif mishap.name == "corrupt":
             self.manager.corrupt()
         else:
-            self.manager.fail(call.name, grpc.StatusCode[trouble.name], trouble.when)
+            self.manager.fail(call.name, grpc.StatusCode[mishap.name], mishap.when)
 
     # The set-up of a seed
 

@@ -113,10 +113,10 @@ class Telling:
         for secret, one in told.items():
             self._check_near_end(secret, one, now)
             self._check_stored(secret, one, process)
-        if "" not in process.troubled and alone:
+        if "" not in process.disturbed and alone:
             complaints = self.complaints(now)
             for secret in self._model.accounts:
-                if secret not in process.troubled:
+                if secret not in process.disturbed:
                     self._check_told(secret, {before.get(secret), complaints.get(secret)}, told.get(secret))
         self._measure(told, now)
 
@@ -150,12 +150,12 @@ class Telling:
         if secret in process.stored and bound and told.outcome == "misconfigured":
             raise Violation(f"{secret}: a token was stored, and the run said misconfigured: {told.detail}")
 
-    def check_look(self, told: dict[str, str], troubled: set[str], body: dict[str, Any]) -> None:
+    def check_look(self, told: dict[str, str], disturbed: set[str], body: dict[str, Any]) -> None:
         """Check that a look right after a run says what the run said: `told` is its outcome for each secret."""
         for one in body["accounts"]:
             secret, outcome = one["secret"].rpartition("/")[2], one["outcome"]
             said = told.get(secret, outcome)
-            if secret not in troubled and (said in NEEDS_A_PERSON or outcome in NEEDS_A_PERSON) and said != outcome:
+            if secret not in disturbed and (said in NEEDS_A_PERSON or outcome in NEEDS_A_PERSON) and said != outcome:
                 raise Violation(f"{secret}: a run said {said}, and a look right after it {outcome}: {one['detail']}")
         self.counted["looks compared with a run"] += 1
 

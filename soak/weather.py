@@ -32,7 +32,7 @@ _RIGHTS = ("AddSecretVersion", "UpdateSecret")
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Mishap:
     """What happens to one call: a fault's name or a gRPC code's, and on which side of the call's effect.
 
     `code` and `subcode` are those of an error that is on no list.
@@ -57,7 +57,7 @@ class Kind:
 
     side: str
     calls: tuple[str, ...]
-    trouble: Trouble
+    mishap: Mishap
     days: float = 59.0
     for_one: bool = False
 
@@ -78,14 +78,14 @@ class Outage:
     @property
     def is_unclear(self) -> bool:
         """Whether Threads refuses, and `/me` does too, without a clear word."""
-        return self.kind.trouble.is_unclear and {"refresh", "me"} <= set(self.kind.calls)
+        return self.kind.mishap.is_unclear and {"refresh", "me"} <= set(self.kind.calls)
 
 
 @dataclass
 class LateRights:
     """A right, or a credential, that comes `seconds` after the first write that wanted it."""
 
-    trouble: Trouble
+    mishap: Mishap
     seconds: float
     ends: float | None = None
 
@@ -97,7 +97,7 @@ class LateRights:
 
 
 class Weather:
-    """Chooses a trouble for each remote call. Seeded, so that it comes the same way again."""
+    """Chooses a mishap for each remote call. Seeded, so that it comes the same way again."""
 
     def __init__(self, rng: Random) -> None:
         self._rng = rng
@@ -106,7 +106,7 @@ class Weather:
         self.quiet = False
         self.counted: Counter[str] = Counter()
         self._calm_until = START
-        self._lasting: list[tuple[Call, Trouble, int]] = []
+        self._lasting: list[tuple[Call, Mishap, int]] = []
         self._late: LateRights | None = None
         self._fault_rate = self._kill_rate = 0.0
 
@@ -126,7 +126,7 @@ class Weather:
     def _late_rights(self) -> LateRights:
         self.counted["late rights"] += 1
         code = self._rng.choice(("PERMISSION_DENIED", "UNAUTHENTICATED"))
-        return LateRights(Trouble(code), self._rng.choice((1, 20, 120, 400)))
+        return LateRights(Mishap(code), self._rng.choice((1, 20, 120, 400)))
 
     def begin_outage(self, now: datetime, at_most: timedelta, secrets: list[str]) -> timedelta:
         """Choose an outage that ends in time for the oldest token; return how long it lasts."""
@@ -143,83 +143,83 @@ class Weather:
 
     def _kinds(self) -> list[Kind]:
         code, subcode = self._rng.choice(UNCLEAR)
-        unclear, write = Trouble(CUSTOM, code=code, subcode=subcode), ("AddSecretVersion",)
+        unclear, write = Mishap(CUSTOM, code=code, subcode=subcode), ("AddSecretVersion",)
         return [
-            *[Kind(THREADS, (), Trouble("connect"))] * 2,
-            Kind(THREADS, (), Trouble("unavailable")),
-            Kind(THREADS, ("refresh",), Trouble("throttled")),
-            Kind(THREADS, ("refresh",), Trouble("html_502")),
+            *[Kind(THREADS, (), Mishap("connect"))] * 2,
+            Kind(THREADS, (), Mishap("unavailable")),
+            Kind(THREADS, ("refresh",), Mishap("throttled")),
+            Kind(THREADS, ("refresh",), Mishap("html_502")),
             Kind(THREADS, ("refresh",), unclear),
             Kind(THREADS, ("refresh", "me"), unclear),
             *[Kind(THREADS, ("refresh", "me"), unclear, for_one=True)] * 2,
             Kind(THREADS, ("me",), unclear),
-            Kind(THREADS, ("me",), Trouble("invalid_token"), days=1),
-            Kind(THREADS, ("debug",), Trouble("unknown_error")),
+            Kind(THREADS, ("me",), Mishap("invalid_token"), days=1),
+            Kind(THREADS, ("debug",), Mishap("unknown_error")),
             Kind(THREADS, ("debug",), unclear),
-            Kind(STORE, (), Trouble("UNAVAILABLE")),
-            Kind(STORE, (), Trouble("RESOURCE_EXHAUSTED")),
-            Kind(STORE, ("AccessSecretVersion",), Trouble("UNAVAILABLE")),
-            Kind(STORE, ("UpdateSecret",), Trouble("UNAVAILABLE")),
-            Kind(STORE, ("DestroySecretVersion",), Trouble("PERMISSION_DENIED")),
-            *[Kind(STORE, write, Trouble("UNAVAILABLE"), days=3)] * 2,
-            Kind(STORE, write, Trouble("PERMISSION_DENIED"), days=3),
-            Kind(STORE, (*write, "UpdateSecret"), Trouble("UNAUTHENTICATED"), days=1),
+            Kind(STORE, (), Mishap("UNAVAILABLE")),
+            Kind(STORE, (), Mishap("RESOURCE_EXHAUSTED")),
+            Kind(STORE, ("AccessSecretVersion",), Mishap("UNAVAILABLE")),
+            Kind(STORE, ("UpdateSecret",), Mishap("UNAVAILABLE")),
+            Kind(STORE, ("DestroySecretVersion",), Mishap("PERMISSION_DENIED")),
+            *[Kind(STORE, write, Mishap("UNAVAILABLE"), days=3)] * 2,
+            Kind(STORE, write, Mishap("PERMISSION_DENIED"), days=3),
+            Kind(STORE, (*write, "UpdateSecret"), Mishap("UNAUTHENTICATED"), days=1),
         ]
 
-    def trouble(self, call: Call, process: Process, now: float, secret: str) -> Trouble | None:
+    def mishap(self, call: Call, process: Process, now: float, secret: str) -> Mishap | None:
         """Choose what happens to this call, which is about this secret."""
         chosen = self._choose(call, process, now, secret)
         if chosen:
             self.counted["crashes" if chosen.name == KILL else "faults"] += 1
         return chosen
 
-    def _choose(self, call: Call, process: Process, now: float, secret: str) -> Trouble | None:
+    def _choose(self, call: Call, process: Process, now: float, secret: str) -> Mishap | None:
         if call.side == STORE and call.secret in self.locked and call.name in ("AccessSecretVersion", _RIGHTS[0]):
-            return Trouble("FAILED_PRECONDITION")
+            return Mishap("FAILED_PRECONDITION")
         if self.quiet:
             return None
         if self.outage and self.outage.hits(call, secret):
-            return self.outage.kind.trouble
+            return self.outage.kind.mishap
         if self._late and self._late.hits(call, now):
-            return self._late.trouble
+            return self._late.mishap
         if self._rng.random() < self._kill_rate:
-            return Trouble(KILL, self._rng.choice(("before", "after")))
+            return Mishap(KILL, self._rng.choice(("before", "after")))
         return self._repeated(call) or self._random(call, process)
 
-    def _repeated(self, call: Call) -> Trouble | None:
-        for at, (hit, trouble, left) in enumerate(self._lasting):
+    def _repeated(self, call: Call) -> Mishap | None:
+        for at, (hit, mishap, left) in enumerate(self._lasting):
             if (hit.name, hit.token, hit.secret) == (call.name, call.token, call.secret):
-                self._lasting[at] = (hit, trouble, left - 1)
+                self._lasting[at] = (hit, mishap, left - 1)
                 if left <= 1:
                     del self._lasting[at]
-                return trouble
+                return mishap
         return None
 
-    def _random(self, call: Call, process: Process) -> Trouble | None:
+    def _random(self, call: Call, process: Process) -> Mishap | None:
         if self._rng.random() >= self._fault_rate:
             return None
-        trouble = self._threads(call, process) if call.side == THREADS else self._store(call)
-        if self._rng.random() < 0.4 and trouble.name != "another_person":
-            self._lasting.append((call, trouble, self._rng.choice((1, 2, 2, 5, 40))))
-        return trouble
+        mishap = self._threads(call, process) if call.side == THREADS else self._store(call)
+        if self._rng.random() < 0.4 and mishap.name != "another_person":
+            self._lasting.append((call, mishap, self._rng.choice((1, 2, 2, 5, 40))))
+        return mishap
 
-    def _threads(self, call: Call, process: Process) -> Trouble:
+    def _threads(self, call: Call, process: Process) -> Mishap:
         unlisted = [CUSTOM] * 3
         name = self._rng.choice([*_threads_faults(call.name), *unlisted, "connect", TIMEOUT, TIMEOUT, LOST, LOST, LOST])
         if name == CUSTOM:
             code, subcode = self._rng.choice(UNCLEAR)
-            return Trouble(name, code=code, subcode=subcode)
+            return Mishap(name, code=code, subcode=subcode)
         if name == "another_person":
             # Two lies that agree with each other are a truth to whoever asks; one is what must not get through.
             if process.lied_to:
-                return Trouble("unavailable")
+                return Mishap("unavailable")
             process.lied_to = True
-        return Trouble(name, self._rng.choice(("before", "after")) if name == TIMEOUT else "before")
+        return Mishap(name, self._rng.choice(("before", "after")) if name == TIMEOUT else "before")
 
-    def _store(self, call: Call) -> Trouble:
+    def _store(self, call: Call) -> Mishap:
         if call.name == "AccessSecretVersion" and self._rng.random() < 0.2:
-            return Trouble("corrupt", "after")
-        return Trouble(self._rng.choice(_CODES), self._rng.choice(("before", "after")))
+            return Mishap("corrupt", "after")
+        return Mishap(self._rng.choice(_CODES), self._rng.choice(("before", "after")))
 
 
 def _threads_faults(call: str) -> list[str]:

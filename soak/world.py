@@ -84,16 +84,16 @@ class World:
             for job in [*jobs, *posts]:
                 self.stage.alone(*job)
         if self.rng.random() < 0.05:
-            self.stage.alone(Process("look"), lambda: self._look())
+            self.stage.alone(Process("look"), self._look)
         if self.rng.random() < 0.1 and not together:
             self._compare(posts[-1][0])
 
     def _compare(self, run: Process) -> None:
         """Look at the accounts when a run has just ended, while nothing disturbs."""
-        if run.answered and "" not in run.troubled:
+        if run.answered and "" not in run.disturbed:
             quota, self.manager.quota, self.weather.quiet = self.manager.quota, None, True
             self.stage.alone(
-                Process("look"), lambda: self.stage.telling.check_look(self.people.told, run.troubled, self._look())
+                Process("look"), lambda: self.stage.telling.check_look(self.people.told, run.disturbed, self._look())
             )
             self.manager.quota, self.weather.quiet = quota, False
 
@@ -152,7 +152,7 @@ class World:
         return post
 
     def _run(self, instance: int, alone: bool) -> int:
-        """Have all accounts refreshed, and check what the reply tells. Return its status."""
+        """Refresh all accounts, check what the reply says, and return its status."""
         process, telling = processes.current(), self.stage.telling
         assert process is not None
         process.begin(self.clock.monotonic())

@@ -6,7 +6,6 @@ The HMAC is over the payload as it is sent: base64url, without padding.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import json
 
@@ -19,8 +18,13 @@ def signed_request(app_secret: str, user_id: str, issued_at: int) -> str:
         "issued_at": issued_at,
         "user_id": user_id,
     }
-    encoded = _base64url(json.dumps(payload, separators=(",", ":")).encode())
-    signature = hmac.new(app_secret.encode(), encoded.encode(), hashlib.sha256).digest()
+    return sign(app_secret, json.dumps(payload, separators=(",", ":")).encode())
+
+
+def sign(app_secret: str, payload: bytes) -> str:
+    """Return `<signature>.<payload>` for any payload."""
+    encoded = _base64url(payload)
+    signature = hmac.digest(app_secret.encode(), encoded.encode(), "sha256")
     return f"{_base64url(signature)}.{encoded}"
 
 
