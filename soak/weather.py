@@ -210,7 +210,7 @@ class Weather:
             code, subcode = self._rng.choice(UNCLEAR)
             return Mishap(name, code=code, subcode=subcode)
         if name == "another_person":
-            # Two lies that agree with each other are a truth to whoever asks; one is what must not get through.
+            # A keeper can find one false reply, and not two that agree with each other: so a process gets one at most.
             if process.lied_to:
                 return Mishap("unavailable")
             process.lied_to = True
