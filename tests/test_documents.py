@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from main import OAuth
 from sandbox import ports
 from sandbox.plan import PEOPLE, Plan
 from sandbox.welcome import welcome
-from token_keeper.report import Outcome
+from token_keeper.clients import Clients
+from token_keeper.outcomes import Outcome
 from token_keeper.settings import OAuthSettings, RefreshSettings
 
 ROOT = Path(__file__).parent.parent
@@ -167,6 +169,13 @@ def test_the_table_of_settings_names_each_that_the_functions_read() -> None:
         name: "both" if name in oauth & refresh else "oauth" if name in oauth else "refresh" for name in oauth | refresh
     }
     assert {name.strip("`"): reader for name, reader in described()} == who
+
+
+def test_the_table_of_routes_names_each_of_them() -> None:
+    paths = OAuth(Clients()).routes(OAuthSettings.from_environ(VALUES))
+    routes = {f"{method} {path}" for path, methods in paths.items() for method in methods if method != "HEAD"}
+    table = section("docs/settings.md", "Routes").split("| `refresh`, private |")[0]
+    assert {cell.strip("`") for cell in cells(table, 0)} == routes
 
 
 def test_the_licences_of_all_that_is_deployed_are_listed() -> None:
