@@ -6,7 +6,7 @@ export CLOUDSDK_CORE_DISABLE_PROMPTS=1
 export CLOUDSDK_CORE_SHOULD_PROMPT_TO_ENABLE_API=false   # or a deploy would turn APIs on by itself
 SCRATCH="$(mktemp -d)"   # for Google's messages and for policies; nothing secret is written there
 trap 'rm -rf "$SCRATCH"' EXIT
-trap interrupted INT TERM
+trap interrupted INT TERM HUP
 
 FOUND='' SAID=''   # what the last command printed, and what it complained of
 readonly CONSOLE=https://console.cloud.google.com
@@ -187,10 +187,10 @@ policy_advice() {  # what an organisation forbids, and what helps there; nothing
 # gcloud itself ends on Ctrl-C; a build that was handed over goes on at Google.
 interrupted() {
   local group log build
-  trap - INT TERM
+  trap - INT TERM HUP
+  for group in "${BUILDS[@]}"; do kill -TERM -- "-$group" 2>/dev/null || true; done
   if [[ -t 0 ]]; then stty echo || true; fi   # the prompt for the secret switches it off
   printf '\nInterrupted.\n' >&2
-  for group in "${BUILDS[@]}"; do kill -TERM -- "-$group" 2>/dev/null || true; done
   if [[ ${#BUILDS[@]} -gt 0 ]]; then
     note "A build that had begun goes on at Google, harmlessly: it is deployed by nobody. To see and to stop it:"
     note "  gcloud builds list --ongoing --region=$REGION --project=$PROJECT_ID"

@@ -131,8 +131,9 @@ settings_of() {  # settings_of NAME=VALUE|NAME...: a NAME alone is passed on whe
 source_sum() {
   (
     cd "$HERE"
-    find main.py requirements.txt token_keeper -type f ! -name '*.pyc' ! -name '*.po' | LC_ALL=C sort |
-      while IFS= read -r file; do cksum "$file"; done
+    cksum main.py requirements.txt   # and then what else .gcloudignore lets up
+    find token_keeper -type f \( -name '*.py' -o -name '*.html' -o -name '*.css' -o -name '*.svg' -o -name '*.mo' \) |
+      LC_ALL=C sort | while IFS= read -r file; do cksum "$file"; done
     echo "$BASE_IMAGE"
   ) | cksum | cut -d' ' -f1
 }

@@ -99,3 +99,29 @@ def test_a_call_that_makes_no_sense_shows_the_usage(empty, arguments):
     assert done.returncode == 2
     assert "Usage" in done.stdout
     assert empty.calls == []
+
+
+def test_a_dry_run_says_that_the_next_step_is_a_real_one(empty):
+    done = empty.run("--dry-run", **SETTINGS, THREADS_APP_SECRET=APP_SECRET)
+    assert done.stdout.endswith("Nothing was changed. Next: the same without --dry-run.\n")
+    assert "and sign in" not in done.stdout
+
+
+def test_a_run_that_deploys_says_nothing_of_another_that_must(empty):
+    both = empty.run(**SETTINGS, THREADS_APP_SECRET=APP_SECRET)
+    assert "makes threads-oauth take it up" not in both.stdout
+    alone = empty.run("setup", THREADS_APP_SECRET="another")
+    assert "./deploy.sh functions makes threads-oauth take it up" in alone.stdout
+
+
+def test_an_alert_of_an_earlier_release_is_taken_over_and_not_doubled(cloud):
+    def earlier(state):
+        (errors,) = [a for a in state["alerts"].values() if a["userLabels"]["part"] == "errors"]
+        errors["userLabels"] = {"managed-by": "threads-token-keeper", "part": "errors", "spec": "1"}
+        state["alerts"] = {errors["name"]: errors}
+
+    cloud.change(earlier)
+    (name,) = cloud.state["alerts"]
+    assert cloud.run("functions", THREADS_APP_ID="4242").returncode == 0
+    assert len(cloud.state["alerts"]) == 3
+    assert cloud.state["alerts"][name]["userLabels"]["part"] == "errors"

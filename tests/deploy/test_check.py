@@ -14,6 +14,7 @@ import urllib.parse
 import pytest
 
 from tests.deploy.deployment import APP_SECRET, PUBLIC_URL, ROOT, TOKEN, Cloud, account
+from tests.deploy.gcloud_cli import lint
 
 
 class Threads(http.server.BaseHTTPRequestHandler):
@@ -294,6 +295,16 @@ def test_advice_names_the_project_wherever_gcloud_would_take_another(checked):
                 assert "--project=demo" in advice or "PROJECT_ID=demo" in advice, advice
             if "./deploy.sh" in advice:
                 assert "PROJECT_ID=demo" in advice, advice
+
+
+@pytest.mark.gcloud
+def test_the_real_gcloud_understands_every_command_of_the_advice(checked, tmp_path):
+    advice = [advice for number in {n for n, *_ in FAULTS.values()} for _, advice in told(checked(number))]
+    commands = {
+        re.sub(r"^.*?(?=gcloud )", "", part) for a in advice for part in a.split("; then ") if "gcloud " in part
+    }
+    assert len(commands) >= 10
+    assert lint(sorted(commands), tmp_path) == []
 
 
 def test_what_threads_answers_and_the_secret_stay_out_of_the_report(checked):

@@ -124,6 +124,29 @@ def test_every_image_is_named_by_its_digest_and_python_is_the_one_that_is_deploy
     assert names[0].startswith(f"python:{deployed[1]}.{deployed[2]}-")
 
 
+def source_sum(folder):
+    words = 'set -euo pipefail; HERE="$1"; source "$1/deploy/services.sh"; source_sum'
+    done = subprocess.run(["bash", "-c", words, "_", folder], capture_output=True, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "goes_up"),
+    [
+        ("main.py", True), ("requirements.txt", True), ("token_keeper/run.py", True),
+        ("token_keeper/templates/start.html", True), ("token_keeper/templates/style.css", True),
+        ("token_keeper/locale/ja/LC_MESSAGES/messages.mo", True), ("token_keeper/token.txt", False),
+        ("token_keeper/__pycache__/run.cpython-313.pyc", False), ("token_keeper/locale/ja/LC_MESSAGES/x.po", False),
+        ("deploy.sh", False), ("key.json", False),
+    ],
+)  # fmt: skip
+def test_what_a_deploy_is_told_apart_by_is_what_goes_up(workspace, path, goes_up):
+    before = source_sum(workspace)
+    (workspace / path).parent.mkdir(parents=True, exist_ok=True)
+    (workspace / path).write_text("another")
+    assert (source_sum(workspace) != before) == goes_up
+
+
 def test_bash_reads_every_file_of_the_scripts():
     for path in [ROOT / "deploy.sh", *(ROOT / "deploy").glob("*.sh")]:
         assert subprocess.run(["bash", "-n", path], check=False).returncode == 0

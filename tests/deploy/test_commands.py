@@ -1,32 +1,15 @@
 """The real gcloud parses every command of deploy.sh and of the documents, and shows what would be uploaded."""
 
-import json
 import re
 import shlex
 import shutil
-import subprocess
 
 import pytest
 
 from tests.deploy.deployment import APP_SECRET, ROOT, SETTINGS, Cloud
+from tests.deploy.gcloud_cli import lint, real
 
 pytestmark = pytest.mark.gcloud
-CACHES = ("__pycache__", ".pyc")
-
-
-def real(*arguments, **options):
-    done = subprocess.run(["gcloud", *arguments], capture_output=True, text=True, timeout=120, check=False, **options)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def lint(commands, folder):
-    """What is wrong with each command, by gcloud's own command tree; it exits 0 always."""
-    file = folder / "commands.json"
-    file.write_text(json.dumps([{"command_string": command} for command in commands]))
-    findings = json.loads(real("meta", "lint-gcloud-commands", f"--commands-file={file}"))
-    assert len(findings) == len(commands)
-    return [f"{f['command_string']}: {f['error_message']}" for f in findings if not f["success"]]
 
 
 def test_a_flag_that_gcloud_does_not_know_is_found(tmp_path):
