@@ -50,7 +50,7 @@ TEXT
   elif [[ -z $(account_lines) ]]; then
     echo "Next: ./deploy.sh account USERNAME, and then open $PUBLIC_URL/ and sign in."
   else
-    echo "Next: open $PUBLIC_URL/ and sign in. ./deploy.sh check tells whether all is well."
+    echo "Next: open $PUBLIC_URL/ and sign in. ./deploy.sh check says whether all is well."
   fi
 }
 
