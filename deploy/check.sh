@@ -1,6 +1,5 @@
 # shellcheck shell=bash
 # What is wrong, and how to mend it: each advice changes the cause, and each that is a command can be run as it stands.
-
 PROBLEMS=0
 OAUTH_ENVIRONMENT='' REFRESH_ENVIRONMENT=''
 
@@ -250,6 +249,7 @@ check_account() {  # check_account SECRET EXPIRES GRANT PROBLEM SINCE DETAIL
   case "$4" in
     '') ;;
     sign_in_again) wrong "$name: $4${5:+ since $5}${6:+: $6}" "sign in as $name: $PUBLIC_URL/" ;;
+    unclear) wrong "$name: $4${5:+ since $5}${6:+: $6}" "the next run asks again, and says if $name must sign in" ;;
     *) wrong "$name: $4${5:+ since $5}${6:+: $6}" "mend that; then $(run_now)" ;;
   esac
   case "$state" in

@@ -223,6 +223,7 @@ FAULTS = {
     "grant ends soon": (2, put(at(13.5), *ALICE, "annotations", "data-access-expires-at"), "alice: the permission grant has 13", "sign in again"),
     "problem": (3, lambda s: s["secrets"]["threads-token-bob-b"]["annotations"].update(SINCE), "bob.b: sign_in_again since 2026-11-20T00:17:00Z: alice must", f"sign in as bob.b: {PUBLIC_URL}/"),
     "another problem": (7, lambda s: s["secrets"]["threads-token-bob-b"]["annotations"].update(SINCE, problem="misconfigured"), "bob.b: misconfigured since", "mend that; then gcloud scheduler jobs run"),
+    "unclear": (6, lambda s: s["secrets"]["threads-token-bob-b"]["annotations"].update(SINCE, problem="unclear"), "bob.b: unclear since", "the next run asks again"),
     "no label": (7, put({}, *ALICE, "labels"), "threads-token-alice has no label", "account alice"),
 }  # fmt: skip
 
