@@ -1,10 +1,10 @@
-"""What is stored in Secret Manager, and what the environment sets."""
+"""What stands in Secret Manager, and in the environment."""
 
 from __future__ import annotations
 
 from datetime import UTC, timedelta
 
-from fuzz.target import ENVIRON, NOW, SENTINEL, Test, as_text, refused_at_most
+from fuzz.support import ENVIRON, NOW, SENTINEL, Test, as_text, refused_at_most
 
 
 def make_facts() -> Test:

@@ -6,24 +6,37 @@ and no reply is a 5xx.
 
 from __future__ import annotations
 
-from fuzz import http_requests, replies, signatures, stored
-from fuzz.target import Target
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fuzz import answers, signed, stored, visits
+from fuzz.support import Test
+
+
+@dataclass(frozen=True)
+class Target:
+    """A function that makes the test, importing what it tests, and the inputs that the fuzzer starts from."""
+
+    make: Callable[[], Test]
+    seeds: tuple[bytes, ...]
+
 
 ERROR = (
     b'{"error": {"code": 190, "error_subcode": 463, "type": "OAuthException", "message": "m", "is_transient": true}}'
 )
 TARGETS = {
-    "signed": Target(signatures.make_signed, (b"\x00\x05\x06A", b"\x01eyJub25jZSI6Im4ifQ.x", b"\x01.eJyr")),
-    "deletion_code": Target(signatures.make_deletion_code, (b"\x00\x05\x06A", b"\x01" + b"A" * 32)),
-    "signed_request": Target(signatures.make_signed_request, (b"\x00\x05\x06A", b"\x01a.eyJhIjoxfQ")),
+    "signed": Target(signed.make_signed, (b"\x00\x05\x06A", b"\x01eyJub25jZSI6Im4ifQ.x", b"\x01.eJyr")),
+    "deletion_code": Target(signed.make_deletion_code, (b"\x00\x05\x06A", b"\x01" + b"A" * 32)),
+    "signed_request": Target(signed.make_signed_request, (b"\x00\x05\x06A", b"\x01a.eyJhIjoxfQ")),
     "signed_payload": Target(
-        signatures.make_signed_payload,
+        signed.make_signed_payload,
         (b'{"algorithm": "HMAC-SHA256", "issued_at": 1700000000, "user_id": "17841"}', b"[[[[1]]]]"),
     ),
     "http": Target(
-        http_requests.make_http,
+        visits.make_http,
         (
-            b"GET callback?code=c&state=s\nCookie: __Host-threads-state=s\n\n",
+            b"GET callback?code=c&state=s\nCookie: __Host-threads-state-043a718774c5=s\n\n",
+            b"GET callback?error=access_denied&error_reason=user_denied&state=s%23_\nSec-Purpose: prefetch\n\n",
             b"POST delete\nContent-Type: application/x-www-form-urlencoded\n\nsigned_request=a.b",
             b"POST uninstall\nContent-Type: multipart/form-data; boundary=x\n\n--x\r\nContent-Disposition: form-data; "
             b'name="signed_request"\r\n\r\na.b\r\n--x--\r\n',
@@ -33,9 +46,16 @@ TARGETS = {
             b"GET \nAccept: text/html;q=0.5\n\n",
         ),
     ),
+    "cookie": Target(visits.make_cookie, (b"\x00\x00\x00", b"\x00\x05\x06A", b"\x01a=b; c=d", b'\x01a="b\\073; c"')),
+    "retry_after": Target(
+        answers.make_retry_after, (b"3600", b"Fri, 31 Dec 2199 23:59:59 GMT", b"31 Dec 99 1:2 -2359")
+    ),
     "reply": Target(
-        replies.make_reply,
+        answers.make_reply,
         (
+            b'\x00{"access_token": "TH", "expires_in": 5184000.0}',
+            b'\x00{"access_token": "TH", "expires_in": "5184000.0"}',
+            b'\x033600 {"error": {"code": 80002}}',
             b'\x00{"access_token": "TH", "expires_in": 5184000, "id": "1", "username": "a"}',
             b"\x01" + ERROR,
             b'\x01{"error_type": "OAuthException", "code": 400, "error_message": "Matching code was not found"}',
@@ -45,7 +65,7 @@ TARGETS = {
         ),
     ),
     "wire": Target(
-        replies.make_wire,
+        answers.make_wire,
         (
             b'HTTP/1.1 200 OK\r\nContent-Length: 22\r\n\r\n{"access_token": "TH"}',
             b"HTTP/1.1 302 Found\r\nLocation: https://x/y\r\nSet-Cookie: a=b; Path=/\r\nContent-Length: 0\r\n\r\n",

@@ -52,7 +52,7 @@ def _summary(reports: list[Report], seconds: float) -> str:
         "account-days": sum(report.account_days for report in reports),
         "losses": len(violations) - silences,
         "silences": silences,
-        **{name: counted[name] for name in ("refreshed", "sign-ins", "runs", "remote calls")},
+        **{name: counted[name] for name in ("refreshed", "sign-ins", "runs", "looks compared", "remote calls")},
         **{name: counted[name] for name in ("faults", "crashes", "late rights", "outages")},
     }
     lines = [

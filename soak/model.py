@@ -28,6 +28,8 @@ from soak.wire import WRITES, Call
 from token_keeper.access_token import bare
 from token_keeper.account import MANAGED_BY, USER_ID, secret_id_for
 
+# A refresh, a copy that tries a store which failed before, a bare one of what was pasted, and one to spare.
+MOST_A_DAY = 4
 Seen = tuple[dict[int, str], dict[str, str]]
 
 
@@ -41,6 +43,7 @@ class Model:
         self.touched: dict[str, None] = {}
         self.flights = Flights()
         self._origins: dict[str, str] = {}  # of each token, the one that it was made of
+        self._added_at: dict[str, list[float]] = {}
         self._foreign: set[str] = set()
         self._never_proven: set[str] = set()
         self._before: dict[tuple[int, str], Seen] = {}
@@ -104,7 +107,7 @@ class Model:
         added = [n for n in new_states if n not in states]
         destroyed = [n for n, state in states.items() if state != new_states[n]]
         if added:
-            self._added(call, process, added[-1], labels)
+            self._added(call, process, added[-1], labels, trouble, now)
         elif call.name == "AddSecretVersion":
             self.flights.not_added(call.token, mishap, now)
         if destroyed and process.kind == "refresh":
@@ -118,7 +121,9 @@ class Model:
 
     # What the keeper may write
 
-    def _added(self, call: Call, process: Process, number: int, labels: dict[str, str]) -> None:
+    def _added(
+        self, call: Call, process: Process, number: int, labels: dict[str, str], trouble: Trouble | None, now: float
+    ) -> None:
         self.flights.landed(call.token)
         token, name = self._token(call.token), f"{call.secret}/{number}"
         if token is None:
@@ -128,8 +133,17 @@ class Model:
         if not self._is_rightful(call.secret, token, labels) and call.token not in self._never_proven:
             raise Violation(f"{name}: the keeper stored a token of {token.person.username}")
         process.stored.add(call.secret)
-        if process.kind == "refresh" and call.secret not in process.disturbed:
+        if process.kind == "refresh" and not trouble:
+            self._check_number(name, call.secret, now)
+        if process.kind == "refresh" and call.secret not in process.troubled:
             self._check_order(name, call, process.listed.get(call.secret, {}))
+
+    def _check_number(self, name: str, secret: str, now: float) -> None:
+        """Check that the runs of one day do not add version after version."""
+        times = [one for one in self._added_at.get(secret, []) if now - one < 86400] + [now]
+        self._added_at[secret] = times
+        if len(times) > MOST_A_DAY:
+            raise Violation(f"{name}: runs have added {len(times)} versions within a day")
 
     def _is_rightful(self, secret: str, token: Token, labels: dict[str, str]) -> bool:
         """Return whether a token belongs into a secret: by the bound id, or by name if that label is wrong or gone."""

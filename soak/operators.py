@@ -154,8 +154,8 @@ class Operators:
         self._undo_later(secret, lambda: self._label(secret, MANAGED_BY, KEEPER))
 
     def _unbind(self, secret: str) -> None:
-        """Take the binding off; only while its person has the name, or whoever has it would be the rightful one."""
-        if self._is_at_home(secret):
+        """Take the binding off, unless somebody else has the name by now, who would then be the rightful one."""
+        if self._is_at_home(secret) or not self._is_taken(self._stage.homes[secret]):
             self._label(secret, USER_ID, None)
 
     def _bind_wrongly(self, secret: str) -> None:
@@ -169,6 +169,9 @@ class Operators:
 
     def _is_at_home(self, secret: str) -> bool:
         return self._stage.homes[secret] == self._model.accounts[secret].username
+
+    def _is_taken(self, username: str) -> bool:
+        return any(person.username == username for person in self._stage.threads.people)
 
     def _label(self, secret: str, name: str, value: str | None) -> None:
         labels = {**self._manager.labels(secret), name: value}

@@ -187,9 +187,9 @@ class People:
     def _rename(self, secret: str, person: Person) -> None:
         """Take another name, or have a stranger take this one; `come_home` undoes it."""
         name, bound = self._stage.homes[secret], self._stage.manager.labels(secret).get(USER_ID)
-        if not self._is_at_home(secret) or bound != person.id:
+        if not self._is_at_home(secret) or bound not in (None, person.id):
             return
-        if self._rng.random() < 0.5 or self._stranger.username != STRANGER:
+        if self._rng.random() < 0.5 or self._stranger.username != STRANGER or bound is None:
             self._profiles.rename(name, f"{name}.new")
         else:
             self._profiles.hand_over(name, STRANGER)

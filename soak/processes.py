@@ -26,10 +26,10 @@ class Killed(BaseException):
 class Process:
     """One call of a function, or what somebody does by hand. `kind` is refresh, look, sign_in, remove or operator.
 
-    `began` is when its request came, by the simulated clock. `answered` is whether its run went through. Until the
-    next request it collects the secrets whose calls were disturbed, those in which it stored something, and the
-    usernames that an ERROR was logged for. `listed` is what it saw when it listed the versions of a secret last: the
-    tokens of the enabled ones.
+    `began` is when its request came, by the simulated clock, `answered` is whether its run went through. Until the next
+    request it collects the secrets whose calls were troubled, those in which it stored something, and the usernames
+    that an ERROR was logged for. `listed` is what it saw when it listed the versions of a secret last: the tokens of
+    the enabled ones.
     """
 
     kind: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -79,7 +79,7 @@ class Stage:
         processes.run(process, work)
         self._settle([process])
 
-    def together(self, jobs: list[tuple[Process, Callable[[], object]]]) -> None:
+    def together(self, jobs: Sequence[tuple[Process, Callable[[], object]]]) -> None:
         """Run several processes that take turns, and check what they left."""
         processes.run_together(self.rng, jobs)
         self._settle([process for process, _ in jobs])

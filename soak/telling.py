@@ -18,7 +18,7 @@ from soak.processes import Process
 from soak.violation import Violation
 from soak.weather import Weather
 from token_keeper.access_token import looks_like_token
-from token_keeper.account import KEEPER, MANAGED_BY, USER_ID
+from token_keeper.account import KEEPER, MANAGED_BY, USER_ID, secret_id_for
 
 NEEDS_A_PERSON = ("sign_in_again", "misconfigured")
 DAY, WORRY = timedelta(days=1), timedelta(days=14)
@@ -97,6 +97,8 @@ class Telling:
             return "no version lives"
         if model.grant_ended(secret):
             return "the grant has ended"
+        if USER_ID not in labels and secret_id_for(model.accounts[secret].username) != secret:
+            return "nothing says whose it is"
         if labels.get(USER_ID) not in (None, model.accounts[secret].id):
             return "the label names somebody else"
         return None
@@ -129,9 +131,6 @@ class Telling:
         if complaint and not (told and told.is_loud):
             raise Violation(f"{secret}: SILENCE: {complaint}, and {said}")
         if complaint is None and told and told.outcome in NEEDS_A_PERSON and self._is_well(secret):
-            if "grant ended" in told.detail:
-                self.counted["told: a grant's end that nobody could look up"] += 1
-                return
             raise Violation(f"{secret}: FALSE ALARM: {told.detail}, and {said}")
         self.counted[f"told: {complaint}"] += complaint is not None
 
@@ -157,7 +156,7 @@ class Telling:
             said = told.get(secret, outcome)
             if secret not in disturbed and (said in NEEDS_A_PERSON or outcome in NEEDS_A_PERSON) and said != outcome:
                 raise Violation(f"{secret}: a run said {said}, and a look right after it {outcome}: {one['detail']}")
-        self.counted["looks compared with a run"] += 1
+        self.counted["looks compared"] += 1
 
     # Refusals that say nothing of the token
 

@@ -45,12 +45,13 @@ class Judge:
         """Return the outcome that an error means for an account."""
         row, refusal = verdict(error), error.refusal if isinstance(error, PermanentError) else None
         unclear = isinstance(error, UnclearRefusal)
-        if unclear and self._has_lasted(account.problem):
+        if unclear and self.has_lasted(account.problem):
             row = VERDICTS[TokenRefused]
         detail = f"{error} {advice(row.operator, self.sign_in_url)}".strip()
         return replace(self.result(account, row.outcome, detail), refusal=refusal, unclear=unclear)
 
-    def _has_lasted(self, problem: Problem | None) -> bool:
+    def has_lasted(self, problem: Problem | None) -> bool:
+        """Return whether an unclear refusal stands for so long that it counts as a refusal of the token."""
         if problem is None:
             return False
         lasted = self.clock.now() - problem.since >= _LASTING

@@ -69,7 +69,8 @@ def facts_of(
 ) -> Facts | None:
     """Return what is known of a new version, None if nothing tells when it expires.
 
-    Without an inspection the grant's last known end is kept: a warning too early is better than none.
+    Without an inspection the grant's last known end is kept, since a warning too early is better than none. One that is
+    past is not kept: the token has just been proven by a call that the grant allowed.
     """
     expires_at = made_at + token.expires_in if token.expires_in else inspection and end_of(inspection, made_at)
     if not expires_at:
@@ -77,7 +78,7 @@ def facts_of(
     if inspection:
         return Facts(number, made_at, expires_at, inspection.data_access_expires_at, inspection.scopes)
     grant, scopes = (before.data_access_expires_at, before.scopes) if before else (None, ())
-    return Facts(number, made_at, expires_at, grant, scopes)
+    return Facts(number, made_at, expires_at, grant if grant and grant > made_at else None, scopes)
 
 
 def end_of(inspection: Inspection, now: datetime) -> datetime | None:

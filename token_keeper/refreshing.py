@@ -14,6 +14,7 @@ from token_keeper.clients import Clients
 from token_keeper.clock import Clock
 from token_keeper.errors import AppMisconfigured, KeeperError
 from token_keeper.judgement import Judge
+from token_keeper.keeping import Keeping
 from token_keeper.look import Look
 from token_keeper.outcomes import Outcome
 from token_keeper.renewal import Renewal
@@ -35,8 +36,10 @@ def refresh_all(settings: RefreshSettings, clients: Clients, last: set[str]) -> 
     connecting = clients.meanwhile(partial(clients.threads, settings.api_url))  # loaded while the accounts are listed
     accounts = in_order(store.accounts(), last)
     threads = connecting.result().until(budget.ends - (budget.ends - budget.last_begin) / 4)
-    turns = Turns([account.secret_id for account in accounts], budget)
-    renewal = Renewal(threads, store, clients.clock, judge, turns, settings.refresh_after, clients.limits.settling)
+    turns = Turns([account.secret_id for account in accounts], budget, store_is_doubtful=bool(last))
+    keeping = Keeping(threads, store, judge, turns)
+    after, settling = settings.refresh_after, clients.limits.settling
+    renewal = Renewal(threads, store, clients.clock, judge, turns, keeping, after, settling)
     concluding = Conclusion(store, judge, clients.clock)
 
     def work(account: Account) -> Result:

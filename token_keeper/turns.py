@@ -15,11 +15,15 @@ from token_keeper.run import NOT_REACHED, Budget
 
 
 class Turns:
-    """The order in which the accounts of a run refresh their tokens. `order` is ids of secrets, the first first."""
+    """The order in which the accounts of a run refresh their tokens. `order` is ids of secrets, the first first.
 
-    def __init__(self, order: Sequence[str], budget: Budget) -> None:
+    `store_is_doubtful` is whether the last token that was to be stored was not, in this run or the one before.
+    """
+
+    def __init__(self, order: Sequence[str], budget: Budget, *, store_is_doubtful: bool) -> None:
         self._ranks = {secret_id: rank for rank, secret_id in enumerate(order)}
         self._budget = budget
+        self.store_is_doubtful = store_is_doubtful
         self._alone, self._refreshing = True, 0
         self._begun: set[int] = set()  # of accounts that may still want a turn
         self._changed = threading.Condition()
@@ -59,7 +63,7 @@ class Turns:
     def stored(self, success: bool) -> None:
         """Note whether a token that Threads has just issued is stored."""
         with self._changed:
-            self._alone = not success
+            self._alone = self.store_is_doubtful = not success
             self._changed.notify_all()
 
     def _is_turn_of(self, rank: int) -> bool:

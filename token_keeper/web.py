@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import wait
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from token_keeper import log, pages
-from token_keeper.deadline import within
+from token_keeper.deadline import started
 from token_keeper.errors import BadRequest, BodyTooLarge, Overloaded
 from token_keeper.limits import Limits
 from token_keeper.sign_in import COOKIE_AGE, short_hash
@@ -36,14 +38,17 @@ class Application:
         self._function = function
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        try:
-            response = self._function(Request(environ))
-        except Exception as bug:
-            log.bug(bug)
-            response = json_reply(500, {"error": "This is a bug; the log says where."})
+        response = contextvars.copy_context().run(self._answer, environ)  # a thread serves one request after another
         _leave_unread(environ)
         response.headers.update(pages.headers())
         return response(environ, start_response)
+
+    def _answer(self, environ: WSGIEnvironment) -> Response:
+        try:
+            return self._function(Request(environ))
+        except Exception as bug:
+            log.bug(bug)
+            return json_reply(500, {"error": "This is a bug; the log says where."})
 
 
 def take_over(functions: Mapping[str, Handler]) -> None:
@@ -78,14 +83,17 @@ class FormReader:
         """Read a request's form. Raises BadRequest if it is too large, malformed, or too slow, Overloaded if full."""
         if not self._places.acquire(blocking=False):
             raise Overloaded("Too many requests are being read.")
+        request.max_content_length = LARGEST_BODY
+        reading = started(lambda: request.form)
         try:
-            request.max_content_length = LARGEST_BODY
-            within(self._seconds, lambda: request.form)
+            reading.result(timeout=self._seconds)
         except RequestEntityTooLarge:
             raise BodyTooLarge("This is too large.") from None
         except ParseException:  # its chunks are malformed
             raise BadRequest("This cannot be read.") from None
         except TimeoutError:
+            _leave_unread(request.environ)
+            wait([reading], timeout=1)  # ends now; two must not read one connection
             raise BadRequest("This came too slowly.") from None
         finally:
             self._places.release()

@@ -124,15 +124,15 @@ def test_an_unclear_refusal_is_believed_once_it_has_lasted_for_a_day(world: Worl
         assert world.run()["outcome"] == "retry_later", hours
         assert world.problem() == "unclear"
         world.clock.forward(6 * HOUR)
-    assert world.look()["outcome"] == "retry_later"
+    assert world.report()["outcome"] == "retry_later"
     world.clock.forward(6 * HOUR)
-    assert world.run()["outcome"] == world.look()["outcome"] == world.problem() == "sign_in_again"
+    assert world.run()["outcome"] == world.report()["outcome"] == world.problem() == "sign_in_again"
     assert world.run()["outcome"] == "sign_in_again"
 
 
 def test_an_unclear_refusal_that_goes_away_is_forgotten(world: World) -> None:
     for call in ("refresh", "me"):
-        world.threads.control.fail(call, "no_resource", times=2)  # for each of the two versions
+        world.threads.control.fail(call, "no_resource", times=1)
     assert (world.run()["outcome"], world.problem()) == ("retry_later", "unclear")
     assert (world.run()["outcome"], world.problem()) == ("refreshed", None)
 

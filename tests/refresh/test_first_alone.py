@@ -111,3 +111,19 @@ def test_the_next_account_is_not_kept_waiting_by_one_that_asks_nothing_of_thread
     assert account(reply, "aaa")["outcome"] == "misconfigured"
     assert account(reply)["outcome"] == "refreshed"
     assert ALICE_NAME in account(reply)["version"]
+
+
+def test_a_store_that_still_takes_nothing_costs_the_next_run_no_token(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty.threads.control.turn({"old_token_dies": True})
+    monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "2")
+    describe_many(empty, 10, lambda n: 30)
+    empty.manager.fail("AddSecretVersion", StatusCode.UNAVAILABLE, times=None)
+    refresh = serve("refresh")
+    for _ in range(3):
+        assert refresh.post("/").status_code == 503
+    assert living(empty) >= 9
+    empty.manager.heal()
+    monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "60")
+    assert (refresh.post("/").json or {})["outcomes"]["refreshed"] >= 9

@@ -86,3 +86,32 @@ def test_more_versions_than_anybody_keeps_are_destroyed_and_the_run_ends(world: 
     world.clock.forward(2 * DAY)
     assert world.run()["outcome"] == "refreshed"
     assert list(world.manager.states(ALICE).values()).count("ENABLED") == 2
+
+
+@pytest.mark.parametrize("debug_works", [True, False])
+def test_a_one_hour_token_pasted_during_a_run_is_never_all_there_is(world: World, debug_works: bool) -> None:
+    world.threads.control.turn({"old_token_dies": True, "debug_works": debug_works})
+    before_the_add(world, lambda: world.manager.add(ALICE, world.threads.tokens.issue_short_lived("alice")) and None)
+    world.run()
+    world.clock.forward(2 * HOUR)
+    payloads = world.manager.payloads(ALICE).values()
+    assert any(world.threads.tokens.alive(payload.decode()) for payload in payloads)
+
+
+def test_a_version_that_is_no_token_does_not_hide_a_living_one(world: World) -> None:
+    world.threads.people.change_password("alice")
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice", age=2 * DAY))
+    world.manager.add(ALICE, "not a token")
+    world.manager.add(ALICE, "THdead-by-now")
+    assert world.run()["outcome"] == "refreshed"
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
+
+
+def test_runs_that_cannot_prove_anything_do_not_pile_up_versions(world: World) -> None:
+    world.threads.control.turn({"debug_works": False})
+    world.threads.control.fail("me", "custom", times=None, code=803, message="A new sentence")
+    for _ in range(8):
+        world.run()
+        world.clock.forward(5 * HOUR)
+    assert len(world.manager.states(ALICE)) <= 4
+    assert world.problem() == "sign_in_again"

@@ -108,7 +108,7 @@ def test_an_account_whose_versions_are_all_gone_does_not_disappear_in_silence(
     for number in (1, 2):
         getattr(client, how)(name=f"{ALICE_NAME}/versions/{number}")
     found = world.run()
-    assert found["outcome"] == world.problem() == world.look()["outcome"] == "sign_in_again"
+    assert found["outcome"] == world.problem() == world.report()["outcome"] == "sign_in_again"
     assert "versions are gone" in found["detail"]
     assert [line["severity"] for line in lines(capsys) if line.get("username") == "alice"][-1] == "ERROR"
 
@@ -119,7 +119,7 @@ def test_a_known_account_that_lost_its_label_does_not_disappear_in_silence(
     labels = world.manager.labels(ALICE)
     world.manager.set_labels(ALICE, {"threads-user-id": ALICE_ID})
     found = world.run()
-    assert found["outcome"] == world.problem() == world.look()["outcome"] == "misconfigured"
+    assert found["outcome"] == world.problem() == world.report()["outcome"] == "misconfigured"
     assert "./deploy.sh account NAME" in found["detail"]
     assert "./deploy.sh forget NAME" in found["detail"]
     assert [line["severity"] for line in lines(capsys) if line.get("username") == "alice"][-1] == "ERROR"

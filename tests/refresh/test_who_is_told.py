@@ -147,7 +147,7 @@ def test_a_passing_fault_leaves_the_verdict_as_it_is(world: World) -> None:
 
 def test_a_token_that_nobody_refreshes_is_told_by_a_look(world: World) -> None:
     world.clock.forward(10 * DAY)
-    found = world.look()
+    found = world.report()
     assert found["outcome"] == "retry_later"
     assert "schedule" in found["detail"]
 

@@ -87,3 +87,19 @@ def test_the_log_records_what_meta_leaves_open(
     line = next(line for line in lines(capsys) if line.get("username") == "alice")
     assert line["token_changed"] is not same_string
     assert "old_token_alive" not in line, "the old token was not asked"
+
+
+def test_an_unbound_account_is_not_refreshed_before_it_is_known_whose_its_token_is(world: World) -> None:
+    world.threads.control.turn({"old_token_dies": True})
+    world.manager.set_labels(ALICE, {"managed-by": "threads-token-keeper"})
+    world.threads.people.rename("alice", "alice.new")
+    assert world.run()["outcome"] == "misconfigured"
+    assert "refresh" not in world.calls()
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
+
+
+def test_a_grant_whose_end_is_only_remembered_is_not_said_to_have_ended(world: World) -> None:
+    world.threads.control.turn({"debug_works": False})
+    for _ in range(100):
+        assert world.run()["outcome"] in ("refreshed", "too_young")
+        world.clock.forward(DAY + HOUR)

@@ -19,6 +19,17 @@ def test_a_refused_sign_in_is_a_warning_that_joins_its_request(
     assert line["logging.googleapis.com/trace"] == f"projects/demo/traces/{'a1' * 16}"
 
 
+def test_the_trace_of_one_request_is_not_that_of_the_next(
+    oauth: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    get(oauth, "/callback?code=c&state=s", headers={"X-Cloud-Trace-Context": f"{'a1' * 16}/1"})
+    monkeypatch.delenv("THREADS_APP_ID")  # so that the next one ends before its project is known
+    assert get(oauth, "/login").status_code == 500
+    first, second = logged(capsys)
+    assert "logging.googleapis.com/trace" in first
+    assert "logging.googleapis.com/trace" not in second
+
+
 def test_a_sign_in_is_logged_with_its_request_account_and_version(
     oauth: FlaskClient, threads: LocalThreads, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,12 +1,13 @@
-"""What the keeper and Meta sign: nothing else may be accepted."""
+"""What the keeper and Meta sign."""
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 from datetime import UTC, timedelta
 
-from fuzz.target import NOW, SENTINEL, Test, as_text, refused_at_most
-from sandbox.threads.signed_request import sign
+from fuzz.support import NOW, SENTINEL, Test, mutated, refused_at_most
 
 
 def genuine_signed() -> str:
@@ -23,7 +24,7 @@ def make_signed() -> Test:
     signer, genuine = Signer(Secret(SENTINEL), "state", timedelta(minutes=10)), genuine_signed()
 
     def test(data: bytes) -> None:
-        text = _mutated(genuine, data)
+        text = mutated(genuine, data)
         with refused_at_most():
             signer.read(text, NOW)
             assert text == genuine, "a state that was not made here was read"
@@ -39,7 +40,7 @@ def make_deletion_code() -> Test:
     genuine = DeletionState(Deletion.SCHEDULED, NOW, NOW).sign(key)
 
     def test(data: bytes) -> None:
-        text = _mutated(genuine, data)
+        text = mutated(genuine, data)
         with refused_at_most():
             DeletionState.read(key, text)
             assert text == genuine, "a deletion code that was not made here was read"
@@ -52,10 +53,10 @@ def make_signed_request() -> Test:
     from token_keeper.settings import Secret
 
     key = Secret(SENTINEL)
-    genuine = sign(SENTINEL, json.dumps({"algorithm": "HMAC-SHA256", "issued_at": 1, "user_id": "1"}).encode())
+    genuine = _signed(json.dumps({"algorithm": "HMAC-SHA256", "issued_at": 1, "user_id": "1"}).encode())
 
     def test(data: bytes) -> None:
-        text = _mutated(genuine, data)
+        text = mutated(genuine, data)
         with refused_at_most():
             signed_request.verify(key, text)
             signature, _, payload = text.partition(".")
@@ -73,16 +74,14 @@ def make_signed_payload() -> Test:
 
     def test(data: bytes) -> None:
         with refused_at_most():
-            read = signed_request.verify(key, sign(SENTINEL, data))
+            read = signed_request.verify(key, _signed(data))
             assert read.user_id
             assert read.issued_at.tzinfo is UTC
 
     return test
 
 
-def _mutated(genuine: str, data: bytes) -> str:
-    """Return the fuzzer's own text, or the genuine one with a piece replaced by it."""
-    if len(data) < 3 or data[0] % 2:
-        return as_text(data[1:])
-    begin, end = data[1] % (len(genuine) + 1), data[2] % (len(genuine) + 1)
-    return genuine[:begin] + as_text(data[3:]) + genuine[end:]
+def _signed(payload: bytes) -> str:
+    encoded = base64.urlsafe_b64encode(payload).rstrip(b"=")
+    mac = hmac.digest(SENTINEL.encode(), encoded, "sha256")
+    return f"{base64.urlsafe_b64encode(mac).rstrip(b'=').decode()}.{encoded.decode()}"

@@ -1,10 +1,9 @@
-"""What every fuzz target has: a test that takes bytes, and seeds; and the promises that many of them check."""
+"""What the targets share: the secrets that nothing may show, and how input becomes text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -18,14 +17,6 @@ ENVIRON = {
     "SECRET_MANAGER_EMULATOR_HOST": "127.0.0.1:1",
 }
 Test = Callable[[bytes], None]
-
-
-@dataclass(frozen=True)
-class Target:
-    """A function that makes the test, importing what it tests, and the inputs that the fuzzer starts from."""
-
-    make: Callable[[], Test]
-    seeds: tuple[bytes, ...]
 
 
 @contextmanager
@@ -44,3 +35,11 @@ def refused_at_most() -> Iterator[None]:
 def as_text(data: bytes) -> str:
     """Return a text that can arrive by HTTP or gRPC, so without lone surrogates."""
     return data[1:].decode("latin-1") if data[:1] == b"\xfe" else data.decode("utf-8", "replace")
+
+
+def mutated(genuine: str, data: bytes) -> str:
+    """Return the fuzzer's own text, or the genuine one with a piece replaced by it."""
+    if len(data) < 3 or data[0] % 2:
+        return as_text(data[1:])
+    begin, end = data[1] % (len(genuine) + 1), data[2] % (len(genuine) + 1)
+    return genuine[:begin] + as_text(data[3:]) + genuine[end:]

@@ -1,4 +1,4 @@
-"""What Meta answers, as bodies and as bytes of a socket."""
+"""What Meta, or whoever stands in its place, answers."""
 
 from __future__ import annotations
 
@@ -6,12 +6,23 @@ from datetime import timedelta
 from math import inf
 from typing import Any
 
-from fuzz.target import SENTINEL, TOKEN, Test, as_text, refused_at_most
+from fuzz.support import SENTINEL, TOKEN, Test, as_text, refused_at_most
+
+
+def make_retry_after() -> Test:
+    from token_keeper.refusals import seconds_to_wait
+
+    def test(data: bytes) -> None:
+        seconds = seconds_to_wait(as_text(data))
+        assert seconds is None or 0 <= seconds < inf
+
+    return test
 
 
 def make_reply() -> Test:
     """Read an HTTP status and a body with each reader of the client."""
     from token_keeper.access_token import looks_like_token
+    from token_keeper.account import looks_like_user_id
     from token_keeper.clock import SystemClock
     from token_keeper.limits import Limits
     from token_keeper.refusals import Reply
@@ -39,7 +50,7 @@ def make_reply() -> Test:
             lived = client.refresh_token(TOKEN).expires_in
             assert lived is None or lived >= timedelta(days=1), "a token of an hour was taken"
         with refused_at_most():
-            assert client.me(TOKEN).user_id.isdecimal()
+            assert looks_like_user_id(client.me(TOKEN).user_id)
         inspection = client.inspect(TOKEN)
         assert inspection is None or inspection.is_valid in (True, False)
 
