@@ -107,7 +107,7 @@ class Model:
         added = [n for n in new_states if n not in states]
         destroyed = [n for n, state in states.items() if state != new_states[n]]
         if added:
-            self._added(call, process, added[-1], labels, trouble, now)
+            self._added(call, process, added[-1], labels, mishap, now)
         elif call.name == "AddSecretVersion":
             self.flights.not_added(call.token, mishap, now)
         if destroyed and process.kind == "refresh":
@@ -118,11 +118,13 @@ class Model:
 
     def ended(self, process: Process) -> None:
         self.flights.ended(process)
+        if process.buried and not process.dead:
+            raise Violation(f"{list(process.buried)}: written over a living version that is newer than the used one")
 
     # What the keeper may write
 
     def _added(
-        self, call: Call, process: Process, number: int, labels: dict[str, str], trouble: Trouble | None, now: float
+        self, call: Call, process: Process, number: int, labels: dict[str, str], mishap: Mishap | None, now: float
     ) -> None:
         self.flights.landed(call.token)
         token, name = self._token(call.token), f"{call.secret}/{number}"
@@ -132,11 +134,11 @@ class Model:
             raise Violation(f"{name}: the keeper stored a one-hour token")
         if not self._is_rightful(call.secret, token, labels) and call.token not in self._never_proven:
             raise Violation(f"{name}: the keeper stored a token of {token.person.username}")
-        process.stored.add(call.secret)
-        if process.kind == "refresh" and not trouble:
+        process.stored.setdefault(call.secret, set()).add(number)
+        if process.kind == "refresh" and not mishap:
             self._check_number(name, call.secret, now)
-        if process.kind == "refresh" and call.secret not in process.troubled:
-            self._check_order(name, call, process.listed.get(call.secret, {}))
+        if process.kind == "refresh" and call.secret not in process.disturbed:
+            self._check_order(name, call, process)
 
     def _check_number(self, name: str, secret: str, now: float) -> None:
         """Check that the runs of one day do not add version after version."""
@@ -151,15 +153,22 @@ class Model:
         bound = labels.get(USER_ID)
         return token.person.id == bound or (named and token.person is self.accounts[secret]) or (named and not bound)
 
-    def _check_order(self, name: str, call: Call, listed: dict[int, str]) -> None:
-        """Check what a run adds against what it has seen last: what it used is there, and nothing newer lives."""
-        used = self._origins.get(call.token, call.token)
-        numbers = [number for number, token in listed.items() if token == used]
+    def _check_order(self, name: str, call: Call, process: Process) -> None:
+        """Check what a run adds against what it has seen last: what it used is there, and nothing newer lives.
+
+        It may add over a living version that it stores again at once.
+        """
+        if process.buried.get(call.secret) == call.token:
+            del process.buried[call.secret]
+            return
+        listed, used = process.listed.get(call.secret, {}), self._origins.get(call.token, call.token)
+        own = process.stored[call.secret]
+        numbers = [number for number, token in listed.items() if token == used and number not in own]
         if not numbers:
             raise Violation(f"{name}: stored although what it was made of had been taken away")
         for number, token in listed.items():
-            if number > max(numbers) and token != call.token and self.is_usable(call.secret, token):
-                raise Violation(f"{name}: written over the living version {number}, which is newer than the used one")
+            if number > max(numbers) and token not in (used, call.token) and self.is_usable(call.secret, token):
+                process.buried[call.secret] = token
 
     def _destroyed(self, call: Call, numbers: list[int], states: dict[int, str]) -> None:
         enabled = sorted((n for n, state in states.items() if state == "ENABLED"), reverse=True)

@@ -27,9 +27,9 @@ class Process:
     """One call of a function, or what somebody does by hand. `kind` is refresh, look, sign_in, remove or operator.
 
     `began` is when its request came, by the simulated clock, `answered` is whether its run went through. Until the next
-    request it collects the secrets whose calls were troubled, those in which it stored something, and the usernames
+    request it collects the secrets whose calls were disturbed, the versions that it stored in each, and the usernames
     that an ERROR was logged for. `listed` is what it saw when it listed the versions of a secret last: the tokens of
-    the enabled ones.
+    the enabled ones. `buried` is living tokens that it has stored another one over, until it stores them again.
     """
 
     kind: str
@@ -38,9 +38,10 @@ class Process:
     began: float = 0.0
     answered: bool = False
     disturbed: set[str] = field(default_factory=set)
-    stored: set[str] = field(default_factory=set)
+    stored: dict[str, set[int]] = field(default_factory=dict)
     errors: set[str] = field(default_factory=set)
     listed: dict[str, dict[int, str]] = field(default_factory=dict)
+    buried: dict[str, str] = field(default_factory=dict)
     error: BaseException | None = None
     _turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
     _paused: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0), repr=False)
@@ -50,7 +51,7 @@ class Process:
     def begin(self, now: float) -> None:
         """Begin to answer a request."""
         self.began, self.answered = now, False
-        for collected in (self.disturbed, self.stored, self.errors, self.listed):
+        for collected in (self.disturbed, self.stored, self.errors, self.listed, self.buried):
             collected.clear()
 
     def die(self) -> Killed:

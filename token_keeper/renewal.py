@@ -108,8 +108,8 @@ class Renewal:
 
     def _renew_from(self, before: Account, used: Used) -> Result:
         account, now = before, self.clock.now()
-        described = before.facts is not None and before.facts.number == used.version.number
-        if not described or before.user_id is None:
+        known = before.user_id and before.facts and before.facts.number == used.version.number
+        if not known or used.version != used.listed[0]:
             account = self._adopted(before, used)
         facts = account.facts
         if facts and not is_due(facts.refreshed_at, facts.expires_at, self.refresh_after, now):
