@@ -203,3 +203,11 @@ def test_the_document_on_permissions_names_every_role_that_is_granted() -> None:
     named = set(re.findall(r"`((?:roles/|threadsToken)[\w.]+)`", text("docs/permissions.md")))
     assert roles <= named
     assert named - roles == {"roles/run.sourceDeveloper"}  # which is compared with ours
+
+
+def test_every_path_that_a_document_names_exists() -> None:
+    for path in DOCUMENTS:
+        named = re.findall(
+            r"`((?:token_keeper|sandbox|deploy|docs|examples|requirements|bench)/[\w./-]*)`", path.read_text()
+        )
+        assert [name for name in named if not (ROOT / name).exists()] == [], path.name
