@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, PUBLIC_URL, serve
+from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, serve, settings_for
 from token_keeper import clock as keeper_clock
 
 # A script starts what runs in its background with Ctrl-C ignored, and the programs under test would inherit that.
@@ -51,15 +51,7 @@ def manager(clock: Clock) -> Iterator[SecretManager]:
 @pytest.fixture
 def settings(monkeypatch: pytest.MonkeyPatch, threads: LocalThreads, manager: SecretManager) -> None:
     """The environment of both functions, as a deployment would set it."""
-    for name, value in {
-        "GOOGLE_CLOUD_PROJECT": "demo",
-        "SECRET_MANAGER_EMULATOR_HOST": manager.address,
-        "THREADS_APP_ID": APP_ID,
-        "THREADS_APP_SECRET": APP_SECRET,
-        "PUBLIC_URL": PUBLIC_URL,
-        "THREADS_AUTHORIZE_URL": f"{threads.url}/oauth/authorize",
-        "THREADS_API_URL": threads.url,
-    }.items():
+    for name, value in settings_for(threads, manager).items():
         monkeypatch.setenv(name, value)
 
 

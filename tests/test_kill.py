@@ -9,12 +9,11 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -30,7 +29,8 @@ from sandbox.clock import Clock
 from sandbox.secret_manager.refusal import Refusal
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET
+from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, settings_for
+from tests.support.processes import answers, free_port, until
 
 DAY = timedelta(days=1)
 NUMBERS = itertools.count(1)
@@ -77,12 +77,12 @@ class Keeper:
         """Kill the worker and wait until it is gone."""
         pid = self.worker(target)
         os.kill(pid, signal.SIGKILL)
-        _until(lambda: not _runs(pid))
+        until(lambda: not _runs(pid))
 
     def worker(self, target: str) -> int:
         master = self.masters[target].pid
         children = Path(f"/proc/{master}/task/{master}/children")
-        _until(lambda: children.read_text().split())
+        until(lambda: children.read_text().split())
         return int(children.read_text().split()[0])
 
     def kill_at(self, target: str, call: str, when: str) -> None:
@@ -118,7 +118,7 @@ class Keeper:
 
     def _kill_on_arrival(self, target: str, call: str | None, seen: int) -> None:
         if call in THREADS_CALLS:
-            _until(lambda: call in (name for name, _ in self.threads.control.calls[seen:]))
+            until(lambda: call in (name for name, _ in self.threads.control.calls[seen:]))
             time.sleep(0.02)  # until the call has had its effect
             self.kill(target)
 
@@ -143,44 +143,23 @@ class Keeper:
         self.threads.control.clear_faults()
 
 
-def _until(true: Callable[[], object]) -> None:
-    until = time.monotonic() + 20
-    while not true():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
 def _runs(pid: int) -> bool:
     with suppress(OSError):
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     return False
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @pytest.fixture(scope="module")
 def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
     file = tmp_path_factory.mktemp("kill") / "clock.json"
-    clock, ports = Clock(file), {target: _free_port() for target in ("oauth", "refresh")}
+    clock, ports = Clock(file), {target: free_port() for target in ("oauth", "refresh")}
     urls = {target: f"http://127.0.0.1:{port}" for target, port in ports.items()}
     with (
         LocalThreads(clock, app_id=APP_ID, app_secret=APP_SECRET, readable_tokens=True) as threads,
         SecretManager(clock) as manager,
         ExitStack() as stack,
     ):
-        environ = {
-            **os.environ,
-            "GOOGLE_CLOUD_PROJECT": "demo",
-            "SECRET_MANAGER_EMULATOR_HOST": manager.address,
-            "THREADS_APP_ID": APP_ID,
-            "THREADS_APP_SECRET": APP_SECRET,
-            "PUBLIC_URL": urls["oauth"],
-            "THREADS_API_URL": threads.url,
-        }
+        environ = {**os.environ, **settings_for(threads, manager, urls["oauth"])}
         masters = {}
         for target, port in ports.items():
             command = [sys.executable, "-c", LAUNCH, target, "--port", str(port), "--clock", str(file)]
@@ -188,14 +167,8 @@ def keeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keeper]:
             masters[target] = stack.enter_context(master)
             stack.callback(master.terminate)
         for port in ports.values():
-            _until(partial(_answers, port))
+            until(partial(answers, port))
         yield Keeper(clock, threads, manager, masters, urls)
-
-
-def _answers(port: int) -> bool:
-    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
-        return True
-    return False
 
 
 @pytest.fixture

@@ -12,7 +12,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +20,8 @@ from urllib.parse import urlencode
 
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
-from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, PUBLIC_URL, ROOT
+from tests.support.app import ACCOUNT_LABELS, ROOT, settings_for
+from tests.support.processes import answers, free_port, until
 from tests.support.sign_in import consent
 from token_keeper.account import secret_id_for
 
@@ -52,20 +52,13 @@ class Target:
 
     def __init__(self, threads: LocalThreads, manager: SecretManager, log: Path) -> None:
         self.threads, self.manager, self.log = threads, manager, log
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         environ = {
             **os.environ,
-            "GOOGLE_CLOUD_PROJECT": "demo",
-            "SECRET_MANAGER_EMULATOR_HOST": manager.address,
-            "THREADS_APP_ID": APP_ID,
-            "THREADS_APP_SECRET": APP_SECRET,
-            "PUBLIC_URL": PUBLIC_URL,
-            "THREADS_AUTHORIZE_URL": f"{threads.url}/oauth/authorize",
-            "THREADS_API_URL": threads.url,
+            **settings_for(threads, manager),
             "THREADS": "32",
-            "KEEPER_LIMITS": '{"quota": 600000}',  # so that nobody waits for Google's quota
-            "FORWARDED_ALLOW_IPS": "192.0.2.1",  # in the cloud too, who connects is not the loopback address
+            "KEEPER_LIMITS": '{"quota": 600000}',  # so that no test waits for Google's quota
+            "FORWARDED_ALLOW_IPS": "192.0.2.1",  # in the cloud too, the peer is not the loopback address
         }
         options = ["--target=oauth", f"--source={SOURCE}", "--host=127.0.0.1", f"--port={self.port}"]
         command = [sys.executable, "-m", "functions_framework", *options]
@@ -73,17 +66,8 @@ class Target:
             self.process = subprocess.Popen(
                 command, cwd=ROOT, env=environ, start_new_session=True, stdout=written, stderr=subprocess.STDOUT
             )
-        self._wait()
-
-    def _wait(self) -> None:
-        until = time.monotonic() + 30
-        while True:
-            try:
-                return self.connect().close()
-            except ConnectionRefusedError:
-                assert self.process.poll() is None, self.log.read_text()
-                assert time.monotonic() < until
-                time.sleep(0.02)
+        until(lambda: self.process.poll() is not None or answers(self.port))
+        assert self.process.poll() is None, self.log.read_text()
 
     def stop(self) -> None:
         os.killpg(self.process.pid, signal.SIGKILL)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import requests
+
+from tests.support.processes import free_port
 
 ROOT = Path(__file__).parent.parent.parent
 PORTS = ("OAUTH_PORT", "REFRESH_PORT", "THREADS_PORT", "SECRET_MANAGER_PORT", "SECRET_MANAGER_REST_PORT")
@@ -95,11 +95,7 @@ def environ(ports: dict[str, int]) -> dict[str, str]:
 
 
 def free_ports() -> dict[str, int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
-    ports = {name: one.getsockname()[1] for name, one in zip(PORTS, sockets, strict=True)}
-    for one in sockets:
-        one.close()
-    return ports
+    return {name: free_port() for name in PORTS}
 
 
 def run(
@@ -139,10 +135,3 @@ def started(directory: Path, ports: dict[str, int] | None = None) -> Iterator[Lo
             local.end()
         if local.process.stdout:
             local.process.stdout.close()
-
-
-def until(true: Callable[[], object], seconds: float = 10.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "It did not become true in time."
-        time.sleep(0.02)

@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from tests.make_run.local_run import SANDBOX, LocalRun, begin, environ, free_ports, processes_in, started, until
+from tests.make_run.local_run import SANDBOX, LocalRun, begin, environ, free_ports, processes_in, started
+from tests.support.processes import until
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +41,7 @@ def test_whatever_ends_it_no_process_is_left_and_the_next_run_has_all_that_was_s
         assert len(local.children()) >= 6  # four, and each function's worker
         local.end(number)
         assert local.process.returncode == (-9 if number == signal.SIGKILL else 0)
-        until(lambda: not local.children(), 10)
+        until(lambda: not local.children())
         assert "Traceback" not in local.said
     for port in local.ports.values():
         socket.create_server(("127.0.0.1", port)).close()
@@ -74,7 +75,7 @@ def test_a_refresh_that_is_under_way_still_stores_its_token(tmp_path: Path, numb
         refreshing.start()
         time.sleep(0.7)
         local.end(number)
-        until(lambda: not local.children(), 10)
+        until(lambda: not local.children())
         refreshing.join(10)
         assert local.versions("threads-token-alice") == ["1", "2"]
 
@@ -88,7 +89,7 @@ def test_a_request_that_never_ends_keeps_nothing_alive(tmp_path: Path) -> None:
         threading.Thread(target=try_to_refresh, args=(local,), daemon=True).start()
         time.sleep(0.5)
         local.end(signal.SIGKILL)
-        until(lambda: not local.children(), 10)
+        until(lambda: not local.children())
 
 
 def try_to_refresh(local: LocalRun) -> None:
@@ -108,7 +109,7 @@ def test_closing_the_terminal_ends_everything(tmp_path: Path) -> None:
     local = LocalRun(None, ports, tmp_path)  # type: ignore[arg-type]
     assert len(local.children()) >= 6
     os.close(terminal)
-    until(lambda: not local.children(), 10)
+    until(lambda: not local.children())
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
 
@@ -122,7 +123,7 @@ def test_a_run_that_make_started_ends_with_make(tmp_path: Path) -> None:
     local = LocalRun(make, ports, tmp_path)
     local.wait()
     make.kill()
-    until(lambda: not local.children(), 10)
+    until(lambda: not local.children())
     make.communicate(timeout=10)
 
 
@@ -149,7 +150,7 @@ def test_an_interrupt_ends_what_a_script_has_started_in_the_background(tmp_path:
     local = LocalRun(process, {}, tmp_path)
     local.wait()
     os.kill(pid, signal.SIGINT)
-    until(lambda: not local.children(), 10)
+    until(lambda: not local.children())
     process.communicate(timeout=10)
 
 
@@ -158,7 +159,7 @@ def test_a_signal_during_the_start_leaves_nothing(tmp_path: Path, seconds: float
     local = begin(tmp_path, free_ports())
     time.sleep(seconds)
     local.end(signal.SIGTERM)
-    until(lambda: not local.children(), 10)
+    until(lambda: not local.children())
     assert "Traceback" not in local.said
 
 

@@ -16,6 +16,7 @@ import pytest
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from tests.sandbox_secret_manager.calls import add, create, version
+from tests.support.processes import free_port
 
 
 def test_a_test_can_set_labels_and_annotations(manager):
@@ -61,11 +62,6 @@ def run(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for process in processes:
         process.kill()
         process.communicate()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def test_nothing_that_was_answered_is_lost_by_a_kill_nor_by_a_stop(run, connect, tmp_path):
