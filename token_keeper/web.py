@@ -170,3 +170,4 @@ def _leave_unread(environ: WSGIEnvironment) -> None:
         if has_body:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RD)
+            environ["wsgi.input"].failed = True  # a thread of ours may still read it, so the server must not
