@@ -38,6 +38,10 @@ class World:
         """Run `refresh` and return its report on alice."""
         return account(self.refresh.post("/"))
 
+    def look(self) -> dict[str, Any]:
+        """Return what GET / says of alice."""
+        return account(self.refresh.get("/"))
+
     def report(self) -> dict[str, Any]:
         return account(self.refresh.get("/"))
 
