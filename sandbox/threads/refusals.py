@@ -84,6 +84,7 @@ _THROTTLED = {
     "throttled_32": _throttled(32),
     "throttled_341": _throttled(341),
     "throttled_613": _throttled(613),
+    "throttled_80002": _throttled(80002, "(#{}) There have been too many calls to this account"),
     "retry_after": Refusal("(#4) Request limit reached", 4, status=429, retry_after=30, rfc="temporarily_unavailable"),
     "blocked": Refusal("The action attempted has been deemed abusive or is otherwise disallowed", 368),
 }
@@ -114,6 +115,11 @@ _OPERATOR = {
         shape=1,
         rfc="invalid_grant",
     ),
+    "api_deactivated": Refusal("API access deactivated. To reactivate, go to the app dashboard.", 200),
+    "capability": Refusal("(#3) Application does not have the capability to make this API call.", 3),
+    "appsecret_proof": Refusal("API calls from the server require an appsecret_proof argument", 100),
+    "invalid_platform_app": Refusal("Invalid platform app", 101, shape=1, rfc="invalid_client"),
+    "insufficient_role": Refusal("Insufficient developer role", 101, shape=1, rfc="unauthorized_client"),
     "redirect_uri_191": Refusal("The redirect_uri is not one of the app's", 191, rfc="invalid_request"),
     "not_invited": _shown(1349245, "The user has not accepted the invite to test the app"),
     "url_blocked": _shown(1349168, "URL Blocked: this redirect failed because the redirect URI is not whitelisted"),
@@ -124,6 +130,12 @@ _OPERATOR = {
 }
 _OTHER = {
     "code_spent": Refusal("Matching code was not found or was already used", 100, shape=1, rfc="invalid_grant"),
+    "verification_code": Refusal(
+        "Error validating verification code. Please make sure your redirect_uri is identical to the one you used",
+        100,
+        rfc="invalid_grant",
+    ),
+    "on_no_list": Refusal("Something new", 99999, type="THApiException"),
     "too_young": Refusal("The access token cannot be refreshed", 100, type="THApiException", rfc="invalid_grant"),
     "no_resource": Refusal("The requested resource does not exist", 24, type="THApiException"),
     "no_resource_100": Refusal("The requested resource does not exist", 100, type="THApiException"),

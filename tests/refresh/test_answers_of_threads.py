@@ -19,6 +19,7 @@ RETRY_LATER = [
     "throttled_32",
     "throttled_341",
     "throttled_613",
+    "throttled_80002",
     "retry_after",
     "blocked",
 ]
@@ -40,6 +41,11 @@ MISCONFIGURED = [
     "bad_app",
     "meta_app",
     "bad_redirect_uri",
+    "api_deactivated",
+    "capability",
+    "appsecret_proof",
+    "invalid_platform_app",
+    "insufficient_role",
     "redirect_uri_191",
     "not_invited",
     "url_blocked",
@@ -48,6 +54,7 @@ MISCONFIGURED = [
     "no_app_id",
 ]
 UNCLEAR = [
+    "on_no_list",
     "too_young",
     "no_resource",
     "no_resource_100",
@@ -57,7 +64,7 @@ UNCLEAR = [
     "not_found",
     "not_allowed",
 ]
-NEVER_ON_REFRESH = ["code_spent", "no_client_id"]
+NEVER_ON_REFRESH = ["code_spent", "verification_code", "no_client_id"]
 OUTCOMES = {
     # A missing permission is one that `/me` confirms, and here `/me` is content.
     **dict.fromkeys(RETRY_LATER + UNCLEAR + PERMISSION, ("retry_later", 503)),

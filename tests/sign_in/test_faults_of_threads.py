@@ -30,13 +30,27 @@ from tests.support.sign_in import sign_in
 from token_keeper.limits import Limits
 
 TRANSIENT = ("unknown_error", "unknown_error_400", "unavailable", "code_2", "transient_flag", "html_502")
-THROTTLED = ("throttled", "throttled_17", "throttled_32", "throttled_341", "throttled_613", "retry_after", "blocked")
+THROTTLED = (
+    "throttled",
+    "throttled_17",
+    "throttled_32",
+    "throttled_341",
+    "throttled_613",
+    "throttled_80002",
+    "retry_after",
+    "blocked",
+)
 PERMISSION = ("permission", "permission_200", "permission_299")
 OPERATOR = (
     "bad_secret",
     "bad_app",
     "meta_app",
     "bad_redirect_uri",
+    "api_deactivated",
+    "capability",
+    "appsecret_proof",
+    "invalid_platform_app",
+    "insufficient_role",
     "redirect_uri_191",
     "not_invited",
     "url_blocked",
@@ -47,7 +61,7 @@ OPERATOR = (
 UNUSABLE = ("error_in_200", "no_token", "html", "empty", "truncated", "redirect", "lost_reply", "hang")
 STATUS = {
     **dict.fromkeys((*TRANSIENT, *THROTTLED, "no_client_id"), 503),
-    **dict.fromkeys((*PERMISSION, "code_spent"), 400),
+    **dict.fromkeys((*PERMISSION, "code_spent", "verification_code"), 400),
     **dict.fromkeys(OPERATOR, 500),
     **dict.fromkeys(UNUSABLE, 502),
 }
