@@ -23,7 +23,7 @@ from token_keeper.secret_manager import connect
 LABELS = {MANAGED_BY: KEEPER, "team": "social"}
 MARKS = {"owner": "somebody@example.com"}
 WRONG_ID = "99999999999999999"
-NOBODYS = "THneverissued"  # looks like a token, and Threads has never made it
+NO_TOKENS = ("not a token at all", '{"access_token": "THAA"}', "THneverissued")  # the last one looks like a token
 _AROUND = (("", ""), ("", ""), ("", "\n"), ("", "\r\n"), (" ", " "), ("\ufeff", "\r\n"), ("\u00a0", "\n"))
 _ACTS = {
     "paste": 4,
@@ -83,17 +83,12 @@ class Operators:
     def _bad_paste(self, secret: str) -> None:
         person = self._model.accounts[secret]
         other = self._rng.choice([one for one in self._model.accounts.values() if one is not person])
-        payload = self._rng.choice(
-            (
-                self._foreign(other),
-                self._tokens.issue_short_lived(person.username),
-                self._tokens.issue_short_lived(person.username),
-                "not a token at all",
-                '{"access_token": "THAA"}',
-                NOBODYS,
-            )
-        )
-        number = self._add(secret, payload)
+        what = self._rng.choice(("foreign", "short-lived", "short-lived", *NO_TOKENS))
+        if what == "foreign":
+            what = self._foreign(other)
+        elif what == "short-lived":
+            what = self._tokens.issue_short_lived(person.username)
+        number = self._add(secret, what)
         self._undo_later(secret, lambda: self.destroy(secret, number))
 
     def _foreign(self, other: Person) -> str:

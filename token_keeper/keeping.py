@@ -72,7 +72,7 @@ class Used:
     @property
     def is_good_as_it_stands(self) -> bool:
         """Whether readers of `latest` get this token, and get it bare."""
-        return self.version == self.listed[0] and self.payload.is_bare
+        return self.version.number >= self.listed[0].number and self.payload.is_bare
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,7 @@ class Keeping:
     def once_more(self, account: Account, used: Used) -> Used:
         """Return the token as it is stored in one more version: a store that does not take it must not cost it."""
         number = self._added(account, used.token)
-        copy = replace(used.version, number=number)
-        return Used(copy, replace(used.payload, is_bare=True), [copy, *used.listed])
+        return Used(replace(used.version, number=number), replace(used.payload, is_bare=True), used.listed)
 
     def _unproven(self, account: Account, used: Used, fresh: LongLivedToken, error: KeeperError) -> Result:
         """Decide by the old token about a new one that has no proof: while the old one lives, nothing is lost."""
@@ -156,7 +155,7 @@ class Keeping:
         if used.version.number not in [version.number for version in current]:
             raise StoreConflict("The token was taken away while it was being refreshed.")
         for version in current:
-            if version.number > used.listed[0].number:
+            if version.number > used.listed[0].number and version.number != used.version.number:
                 self._stop_if_it_lives(account, version, used, token)
         return self._added(account, token), current
 
@@ -169,6 +168,8 @@ class Keeping:
             return
         if proof.inspection is None and self._state_of(account, used.token) != _State.ALIVE:
             self._added(account, token)
+            self._added(account, found)
+        elif newer.number < used.version.number:  # a copy of ours lies over it
             self._added(account, found)
         raise StoreConflict("A newer version was stored in the meantime.")
 

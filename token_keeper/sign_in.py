@@ -22,7 +22,6 @@ from token_keeper.deadline import Meanwhile
 from token_keeper.errors import (
     BadRequest,
     KeeperError,
-    LostReply,
     SignInCancelled,
     SignInElsewhere,
     SignInExpired,
@@ -42,7 +41,6 @@ if TYPE_CHECKING:
 STATE_AGE = timedelta(minutes=10)
 COOKIE_AGE = timedelta(days=1)  # longer than the state's, so that "too late" can be told from "another browser"
 RECEIPT_AGE = timedelta(days=3650)
-LONGEST = timedelta(seconds=60)  # from code to token; whoever waited has been told to start over by then
 _LONGEST_TEXT = 2048  # characters of a code or a state; real ones are under three hundred
 
 
@@ -169,8 +167,6 @@ def sign_in(
     store = open_store()
     before = store.allowed_account(profile.username, profile.user_id)
     facts = _facts(made_at, token, inspecting.result())
-    if now() - made_at > LONGEST:
-        raise LostReply("This took too long. Nothing was stored.")
     account = _bind(store, before, profile)
     number = store.add(account, token.access_token)
     facts = replace(facts, number=number)

@@ -319,6 +319,18 @@ def test_whatever_hangs_the_callback_answers_within_its_limit(
     assert_nothing_kept(manager)
 
 
+@pytest.mark.parametrize("call", ["exchange_token", "me", "debug"])
+def test_nothing_is_stored_once_the_browser_was_told_to_start_over(
+    settings: None, threads: LocalThreads, manager: SecretManager, call: str
+) -> None:
+    assert sign_in(serve("oauth"), threads, "bob").status_code == 303  # what loads slowly is loaded
+    oauth = serve("oauth", callback=0.8)
+    threads.control.fail(call, "delay", None, seconds=1.5)
+    assert get(oauth, start(oauth, threads)).status_code in (502, 503)
+    time.sleep(2)
+    assert_nothing_kept(manager)
+
+
 @pytest.mark.parametrize("method", ["GetSecret", "AddSecretVersion", "UpdateSecret"])
 def test_a_secret_manager_that_hangs_does_not_keep_the_browser_waiting(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, method: str
