@@ -84,7 +84,7 @@ $(NODE_CLIENT): tests/clients/package-lock.json
 	else touch $@; fi
 
 # In an environment of their own: they pin what they need. Their tests are skipped where it is missing.
-$(THREADS_CLIENTS): requirements/clients.txt .venv/dev.stamp
+$(THREADS_CLIENTS): requirements/clients.txt | .venv/dev.stamp
 	@echo "Adding clients of Threads for their tests (once, about ten seconds)…"
 	@if ! $(PYTHON) -m venv .venv/clients || ! .venv/clients/bin/python -m sandbox.environment requirements/clients.txt; then \
 		rm -rf .venv/clients; echo "The clients of Threads could not be installed: their tests are skipped."; \

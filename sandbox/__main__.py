@@ -46,8 +46,9 @@ def _end_by_signals() -> None:
 
 def _plan() -> Plan:
     """Return what to start; raise Trouble, before anything has started, where a setting is not right."""
-    known = (*env_file.NEEDED, *env_file.PASSED_ON, env_file.USERNAMES)
-    made = Plan(env_file.read(plan.ENV_FILE, known), ports.read(os.environ))
+    known = (*env_file.NEEDED, *env_file.PASSED_ON, env_file.USERNAMES, *ports.DEFAULTS)
+    env = env_file.read(plan.ENV_FILE, known)
+    made = Plan(env, ports.read({**env, **os.environ}))
     made.check()
     return made
 

@@ -1,4 +1,4 @@
-"""The file `.env`: settings by which `make run` works with the real Threads. A mistake in it is named at once."""
+"""The file `.env`: settings of `make run`, for the real Threads above all. A mistake in it is named at once."""
 
 from __future__ import annotations
 

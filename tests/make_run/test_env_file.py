@@ -21,6 +21,7 @@ MISTAKES = {
     "blank": (REAL.replace("sentinel-app-secret", ""), "must set THREADS_APP_SECRET too."),
     "no URL": (REAL.replace("https://", ""), "PUBLIC_URL must be a URL"),
     "no number": (f"{REAL}REFRESH_AFTER_HOURS=soon", "REFRESH_AFTER_HOURS must be a whole number"),
+    "no port": ("OAUTH_PORT=http", "OAUTH_PORT must be a port number."),
     "no username": (f"{REAL}THREADS_USERNAMES=alice smith", "THREADS_USERNAMES must be Threads usernames"),
     "not text": (b"\xff\xfe", "cannot be read: it is not text in UTF-8."),
 }
@@ -29,7 +30,7 @@ MISTAKES = {
 @pytest.mark.parametrize(("text", "said"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_named_and_nothing_starts(tmp_path: Path, text: str | bytes, said: str) -> None:
     (tmp_path / ".env").write_bytes(text if isinstance(text, bytes) else text.encode())
-    done = run(["sandbox"], tmp_path, free_ports())
+    done = run(["sandbox"], tmp_path)
     assert (done.returncode, done.stdout) == (1, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -39,7 +40,7 @@ def test_a_mistake_is_named_and_nothing_starts(tmp_path: Path, text: str | bytes
 
 def test_a_folder_of_that_name_is_named_too(tmp_path: Path) -> None:
     (tmp_path / ".env").mkdir()
-    assert ".env cannot be read" in run(["sandbox"], tmp_path, free_ports()).stderr
+    assert ".env cannot be read" in run(["sandbox"], tmp_path).stderr
 
 
 def test_what_people_write_in_such_files_is_understood(tmp_path: Path) -> None:
@@ -67,6 +68,16 @@ def test_with_the_real_threads_the_person_is_told_who_can_read_the_tokens(tmp_pa
     assert "sentinel" not in local.said
     assert "sandbox.clock" not in local.said
     assert os.listdir(tmp_path / ".sandbox" / "real") != []
+
+
+def test_a_port_may_stand_there_and_one_before_the_command_wins(tmp_path: Path) -> None:
+    ports, others = free_ports(), free_ports()
+    (tmp_path / ".env").write_text("".join(f"{name}={port}\n" for name, port in ports.items()))
+    local = begin(tmp_path, {"OAUTH_PORT": others["OAUTH_PORT"]})
+    local.wait()
+    local.end()
+    assert f"Sign in        http://127.0.0.1:{others['OAUTH_PORT']}/\n" in local.said
+    assert f"Status page    http://127.0.0.1:{ports['REFRESH_PORT']}/\n" in local.said
 
 
 def test_local_people_are_allowed_at_the_first_start_only(tmp_path: Path) -> None:
