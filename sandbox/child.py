@@ -18,21 +18,24 @@ from typing import TextIO, cast
 
 from sandbox.terminal import Terminal
 
-GRACE = 4.0  # seconds for a request that is under way; the functions' and then the stores' stay under ten
+# Seconds until what does not end is killed. A function may have a request under way; the stores end after the
+# functions, so the two together stay under ten.
+FUNCTION_GRACE, STORE_GRACE = 6.0, 3.0
 
 
 def main() -> None:
-    # In a thread, since the module below needs the main thread for its signals. gunicorn forks without it.
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    sys.stdout = cast(TextIO, Terminal(sys.stdout))
     del sys.argv[:2]
+    grace = FUNCTION_GRACE if sys.argv[0] == "sandbox.functions" else STORE_GRACE
+    # In a thread, since the module below needs the main thread for its signals. gunicorn forks without it.
+    threading.Thread(target=_end_with_parent, args=(grace,), daemon=True).start()
+    sys.stdout = cast(TextIO, Terminal(sys.stdout))
     runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(grace: float) -> None:
     os.read(0, 1)
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(GRACE)
+    time.sleep(grace)
     os.killpg(os.getpgrp(), signal.SIGKILL)  # a child leads a group of its own, with its workers in it
 
 

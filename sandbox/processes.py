@@ -19,7 +19,7 @@ from sandbox.plan import Server, command
 from sandbox.trouble import Trouble
 
 START_PATIENCE = 60.0  # seconds, until the servers must answer
-STOP_PATIENCE = 9.0  # seconds, after which what is left is killed
+STOP_PATIENCE = 9.5  # seconds, after which what is left is killed; a child kills itself before that
 
 
 @dataclass

@@ -71,9 +71,10 @@ def test_a_refresh_that_is_under_way_still_stores_its_token(tmp_path: Path, numb
         local.post("THREADS_PORT", "/sandbox/clock", by="2d")
         fault = {"call": "refresh", "fault": "delay", "seconds": 1.5}
         assert local.post("THREADS_PORT", "/sandbox/faults", **fault).status_code == 200
+        before = number_of_tokens(local)
         refreshing = threading.Thread(target=try_to_refresh, args=(local,), daemon=True)
         refreshing.start()
-        time.sleep(0.7)
+        until(lambda: number_of_tokens(local) > before)
         local.end(number)
         until(lambda: not local.children())
         refreshing.join(10)
@@ -87,9 +88,15 @@ def test_a_request_that_never_ends_keeps_nothing_alive(tmp_path: Path) -> None:
         fault = {"call": "refresh", "fault": "hang", "seconds": 3600}
         assert local.post("THREADS_PORT", "/sandbox/faults", **fault).status_code == 200
         threading.Thread(target=try_to_refresh, args=(local,), daemon=True).start()
-        time.sleep(0.5)
+        time.sleep(1.5)  # until it is under way
         local.end(signal.SIGKILL)
         until(lambda: not local.children())
+
+
+def number_of_tokens(local: LocalRun) -> int:
+    """Return how many tokens the local Threads has issued to alice."""
+    state = requests.get(local.at("THREADS_PORT", "/sandbox/state"), timeout=20).json()
+    return len(next(person["tokens"] for person in state["people"] if person["username"] == "alice"))
 
 
 def try_to_refresh(local: LocalRun) -> None:
