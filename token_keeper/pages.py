@@ -40,7 +40,7 @@ def render(template: str, **values: Any) -> str:
 
 @lru_cache(maxsize=1)
 def headers() -> dict[str, str]:
-    """Give the headers of every reply, pages or not."""
+    """Return the headers of every reply, whether it is a page or not."""
     digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
     return {
         "Cache-Control": "no-store",

@@ -10,7 +10,7 @@ from token_keeper.errors import PassingError, Throttled
 
 
 class RateLimit:
-    """Lets calls through until Threads has said no `in_a_row` times in a row, or wants to be left alone.
+    """Allows calls until Threads has refused `in_a_row` of them in a row, or asks for a pause.
 
     `pause` is for how many seconds nothing is asked after that, unless a new run begins.
     """

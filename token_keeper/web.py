@@ -164,7 +164,7 @@ def not_allowed(methods: Mapping[str, Handler]) -> Response:
 
 
 def _leave_unread(environ: WSGIEnvironment) -> None:
-    """Let nobody wait for what is left of a request's body: the server would read it before the next request."""
+    """Close a request's body, so that nobody waits for the rest: the server would read it before the next request."""
     if connection := environ.get("gunicorn.socket"):
         has_body = environ.get("CONTENT_LENGTH", "0") not in ("", "0") or "HTTP_TRANSFER_ENCODING" in environ
         if has_body:

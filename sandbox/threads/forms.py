@@ -1,4 +1,4 @@
-"""Gives the fields of the control page's forms the types that JSON has."""
+"""Turns the fields of the control page's forms into the types that JSON has."""
 
 from __future__ import annotations
 
