@@ -106,7 +106,7 @@ def test_ctrl_c_in_a_build_ends_both_says_how_to_stop_them_and_the_next_run_comp
     terminal.type("\x03")
     began = time.monotonic()
     assert terminal.end() == 130
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 45
     assert f"gcloud builds cancel {BUILD} --region=us-central1 --project=demo" in terminal.text
     assert "Google refused" not in terminal.text
     assert set_up.state["services"] == {}
