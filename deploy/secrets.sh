@@ -45,12 +45,28 @@ need_app_secret() {
   fi
   if [[ $DRY_RUN ]]; then return; fi
   if [[ ! -t 0 ]]; then die "Set THREADS_APP_SECRET: no app secret is given, and there is no terminal to ask on."; fi
+  stty -echo   # until the end: what is typed ahead is not shown either
   while [[ ! $THREADS_APP_SECRET =~ ^$SECRET_SHAPE$ ]]; do
     if [[ $THREADS_APP_SECRET ]]; then echo "That has blanks in it. Copy it again from Meta's dashboard."; fi
-    IFS=$' \t\r' read -rsp 'Threads App secret (not shown; Ctrl-C to stop): ' THREADS_APP_SECRET ||
-      die '' "No app secret given."
+    printf 'Threads App secret (not shown; Ctrl-C to stop): '
+    read_secret
     echo
   done
+  stty echo
+}
+
+# A line into THREADS_APP_SECRET, in turns of a second: a Ctrl-C that comes just before a `read` begins is heard when it
+# ends, so it must end by itself.
+read_secret() {
+  local status=200
+  while [[ $status -gt 128 ]]; do
+    status=0
+    IFS=$' \t\r' read -r -t 1 THREADS_APP_SECRET || status=$?
+  done
+  if [[ $status -ne 0 ]]; then
+    stty echo
+    die '' "No app secret given."
+  fi
 }
 
 ensure_app_secret_value() {

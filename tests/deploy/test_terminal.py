@@ -57,6 +57,8 @@ def test_the_secret_is_asked_for_without_echo_and_a_mistyped_one_is_asked_for_ag
     terminal = Terminal(empty, "setup", **SETTINGS)
     terminal.read_until(PROMPT)
     assert empty.writes == []
+    time.sleep(1.5)
+    assert not terminal.echoes
     terminal.type("two words\n")
     terminal.read_until("That has blanks in it")
     terminal.type("\n")
@@ -80,10 +82,8 @@ def test_ctrl_d_at_the_prompt_ends_it_before_anything_is_written(empty):
 def test_ctrl_c_at_the_prompt_leaves_a_terminal_that_echoes(empty):
     terminal = Terminal(empty, "setup", **SETTINGS)
     terminal.read_until(PROMPT)
-    assert not terminal.echoes
-    terminal.type("\x03")
+    terminal.type("\x03")  # at once, and not only when it already waits for a line
     terminal.read_until("Interrupted.")
-    time.sleep(0.2)
     assert terminal.echoes
     assert terminal.end() == 130
     assert empty.writes == []
