@@ -25,7 +25,7 @@ async function newestToken() {
   const secret = `threads-token-${username.toLowerCase().replaceAll(".", "-")}`;
   const name = `projects/${process.env.GOOGLE_CLOUD_PROJECT}/secrets/${secret}/versions/latest`;
   const [version] = await connect().accessSecretVersion({ name });
-  return version.payload.data.toString();
+  return version.payload.data.toString().trim(); // a pasted one may end a line
 }
 
 // Returns the id that Threads answers with. The token is in the body, since logs keep URLs.

@@ -27,7 +27,7 @@ def connect() -> SecretManagerServiceClient:
 def newest_token(username: str) -> str:
     secret = f"threads-token-{username.lower().replace('.', '-')}"
     name = f"projects/{os.environ['GOOGLE_CLOUD_PROJECT']}/secrets/{secret}/versions/latest"
-    return connect().access_secret_version(name=name).payload.data.decode()
+    return connect().access_secret_version(name=name).payload.data.decode().strip()  # a pasted one may end a line
 
 
 def send(path: str, **form: str) -> str:

@@ -5,14 +5,19 @@ Every address and command is taken from what `make run` prints, or from a page t
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+import pytest
 import requests
 
 from tests.make_run.local_run import LocalRun, environ, started
+
+SCOPES = "threads_basic,threads_content_publish"
 
 
 def printed(local: LocalRun, step: str) -> str:
@@ -84,3 +89,46 @@ def test_after_sixty_days_without_a_refresh_the_bot_is_told_and_a_new_sign_in_me
         assert "TokenRefused: error code 190: if it lasts, sign in again" in done.stderr
         sign_in(printed(local, "Sign in"))
         assert run(local, "Post").startswith("Posted as alice: ")
+
+
+@pytest.mark.gcloud
+def test_a_token_pasted_by_gcloud_is_posted_with_adopted_and_refreshed(tmp_path: Path) -> None:
+    with started(tmp_path) as local:
+        token = a_token_of_alice(local)
+        pasted_by_gcloud(local, tmp_path, f"{token}\n")  # as somebody pastes it: with Enter behind it
+        assert run(local, "Post").startswith("Posted as alice: ")
+        assert '"username": "alice"' in run(local, "Refresh")
+        assert run(local, "Post").startswith("Posted as alice: ")
+        move_the_clock(local, "30d")
+        assert '"outcome": "refreshed"' in run(local, "Refresh")
+        assert run(local, "Post").startswith("Posted as alice: ")
+        refreshed = run(local, "See it kept").strip()
+        ends = [post["token_ends_with"] for post in state(local)["posts"]]
+        assert ends == [refreshed[-4:], token[-4:], token[-4:]]
+
+
+def a_token_of_alice(local: LocalRun) -> str:
+    """Return a long-lived token that the keeper has never seen, as Meta's dashboard gives one."""
+    threads, app = local.at("THREADS_PORT", ""), {"client_id": state(local)["app_id"]}
+    redirect_uri = local.at("OAUTH_PORT", "/callback")
+    asked = {**app, "redirect_uri": redirect_uri, "scope": SCOPES, "response_type": "code"}
+    form = {"person": "alice", "decision": "continue", "scope": SCOPES.split(",")}
+    page = requests.post(f"{threads}/oauth/authorize", params=asked, data=form, allow_redirects=False, timeout=20)
+    code = parse_qs(urlsplit(page.headers["Location"]).query)["code"][0]
+    app["client_secret"] = "sandbox-app-secret"
+    exchange = {**app, "redirect_uri": redirect_uri, "code": code, "grant_type": "authorization_code"}
+    short = requests.post(f"{threads}/oauth/access_token", data=exchange, timeout=20).json()["access_token"]
+    longer = {"grant_type": "th_exchange_token", "client_secret": app["client_secret"], "access_token": short}
+    return requests.get(f"{threads}/access_token", params=longer, timeout=20).json()["access_token"]
+
+
+def pasted_by_gcloud(local: LocalRun, folder: Path, text: str) -> None:
+    env = {
+        "PATH": os.environ["PATH"],
+        "CLOUDSDK_CONFIG": str(folder / "gcloud"),
+        "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "true",
+        "CLOUDSDK_CORE_PROJECT": "demo",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER": local.at("SECRET_MANAGER_REST_PORT"),
+    }
+    command = ["gcloud", "secrets", "versions", "add", "threads-token-alice", "--data-file=-"]
+    subprocess.run(command, env=env, input=text, text=True, check=True, timeout=120, capture_output=True)

@@ -54,7 +54,7 @@ def texts(threads: LocalThreads, token: str) -> list[str]:
 def test_it_posts_with_the_newest_version(command: list[str], manager: SecretManager, threads: LocalThreads) -> None:
     token = threads.tokens.issue_long_lived("dotted.name")
     manager.add("threads-token-dotted-name", DEAD)
-    manager.add("threads-token-dotted-name", token)
+    manager.add("threads-token-dotted-name", f"{token}\n")  # as somebody pastes it
     done = post(command, manager, threads, "Dotted.Name")
     assert re.fullmatch(r"Posted as Dotted\.Name: \d+\n", done.stdout), done.stderr
     assert done.stderr == ""
