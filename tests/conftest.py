@@ -14,6 +14,7 @@ from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
 from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, serve, settings_for
+from tests.support.programs import skip_without_program
 from token_keeper import clock as keeper_clock
 
 # A script starts what runs in its background with Ctrl-C ignored, and the programs under test would inherit that.
@@ -22,6 +23,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
 # The same examples every time, and no deadline that a busy machine could miss.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    skip_without_program(item)
 
 
 @pytest.fixture
