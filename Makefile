@@ -2,21 +2,22 @@
 PYTHON ?= python3
 BIN := .venv/bin
 NODE_CLIENT := tests/clients/node_modules/.package-lock.json
+AXE := tests/pages/node_modules/.package-lock.json
 THREADS_CLIENTS := .venv/clients.stamp
 BENCHES := $(addprefix bench-,cold warm calls accounts memory)
 # The tests wait for a quarter of their time, so three processes keep two cores busy.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint soak fuzz bench $(BENCHES) lock reset clean
+.PHONY: help run test lint messages pictures soak fuzz bench $(BENCHES) lock reset clean
 
 help:  ## List these commands.
-	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*  ## ' '/^[a-z]+:.*  ## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 run: .venv/run.stamp  ## Run a local Threads, a local Secret Manager and both functions, until Ctrl-C.
 	@exec $(BIN)/python -m sandbox
 
-test: lint $(NODE_CLIENT) $(THREADS_CLIENTS)  ## Check everything: lint, types, all tests, coverage; about five minutes on two cores.
+test: lint $(NODE_CLIENT) $(AXE) $(THREADS_CLIENTS)  ## Check everything: lint, types, all tests, coverage; about five minutes on two cores.
 	@echo "Tests: all of them, in $(PROCESSES) processes, with coverage. About four minutes on two cores."
 	@$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -p tests.support.progress --cov --cov-report=
 	@$(BIN)/coverage report
@@ -27,6 +28,12 @@ lint: .venv/dev.stamp  ## Check style and types; half a minute the first time.
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/shellcheck --external-sources --check-sourced deploy.sh .ci/run
+
+messages: .venv/dev.stamp  ## Update the translations' files by the pages and the code, and compile them.
+	@$(BIN)/python -m tests.pages.catalogues
+
+pictures: .venv/dev.stamp  ## Draw the README's pictures of the pages.
+	@$(BIN)/python -m tests.pages.pictures
 
 soak: .venv/run.stamp  ## Simulate years of faults and crashes beside a model of what must hold; under ten minutes.
 	@$(BIN)/python -m soak
@@ -51,7 +58,7 @@ reset:  ## Delete what `make run` stored, but not the tokens of the real Threads
 	@$(PYTHON) -m sandbox.reset
 
 clean: reset  ## Delete the environment too.
-	@rm -rf .venv tests/clients/node_modules
+	@rm -rf .venv tests/clients/node_modules tests/pages/node_modules
 
 .venv/run.stamp: requirements.txt
 	@[ -w . ] || { echo "This folder cannot be written to: $(CURDIR). The environment is made in it, in .venv."; exit 1; }
@@ -76,11 +83,12 @@ clean: reset  ## Delete the environment too.
 	@$(BIN)/python -m sandbox.environment requirements/fuzz.txt
 	@touch $@
 
-# Its tests are skipped where it is missing, so a machine without npm can run the others.
-$(NODE_CLIENT): tests/clients/package-lock.json
-	@echo "Adding Google's Node client for its tests (once, a few seconds)…"
-	@if ! command -v npm >/dev/null; then echo "npm is missing: the tests with Google's Node client are skipped."; \
-	elif ! npm ci --silent --prefix tests/clients; then echo "npm could not install Google's Node client."; \
+# Google's Node client, and axe for the pages. Their tests are skipped where they are missing, so a machine without npm
+# can run the others.
+$(NODE_CLIENT) $(AXE): tests/%/node_modules/.package-lock.json: tests/%/package-lock.json
+	@echo "Adding what tests/$* needs of npm (once, a few seconds)…"
+	@if ! command -v npm >/dev/null; then echo "npm is missing: some of tests/$* is skipped."; \
+	elif ! npm ci --silent --prefix tests/$*; then echo "npm could not install what tests/$* needs."; \
 	else touch $@; fi
 
 # In an environment of their own: they pin what they need. Their tests are skipped where it is missing.

@@ -23,6 +23,8 @@ from token_keeper.settings import OAuthSettings, RefreshSettings
 from token_keeper.signing import Deletion, DeletionState
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from token_keeper.removal import Removal
     from token_keeper.report import Result
     from token_keeper.store import TokenStore
@@ -45,7 +47,7 @@ class OAuth:
             base = settings.public_url
             # PUBLIC_URL may have a path, which some fronts remove from a request and some do not.
             path = request.path.removeprefix(urlsplit(base).path)
-            return web.dispatch(request, path, self.routes(settings), _not_found(base))
+            return web.dispatch(request, path, self.routes(settings), _not_found(base), _not_allowed(base))
         except KeeperError as error:
             log.request_refused(error)
             return _refusal(request, error, base)
@@ -66,11 +68,12 @@ class OAuth:
         }
 
     def start(self, settings: OAuthSettings, request: Request) -> Response:
-        return web.page(200, "start.html", base=settings.public_url)
+        return web.page(request, 200, "start.html", base=settings.public_url)
 
     def login(self, settings: OAuthSettings, request: Request) -> Response:
         _check_person(request)
-        state = sign_in.make_state(settings, self.now(), request.headers.get("Host", ""))
+        host, language = request.headers.get("Host", ""), web.chosen_language(request)
+        state = sign_in.make_state(settings, self.now(), host, language)
         response = web.redirect(302, sign_in.authorization_url(settings, state))
         web.StateCookies(request, settings.on_loopback).add(response, state)
         return response
@@ -78,21 +81,24 @@ class OAuth:
     def callback(self, settings: OAuthSettings, request: Request) -> Response:
         """Check the state before anything else: only a callback whose state is right may end its sign-in."""
         _check_person(request)
-        cookies = web.StateCookies(request, settings.on_loopback)
+        cookies, now = web.StateCookies(request, settings.on_loopback), self.now()
         state = sign_in.without_fragment(request.args.get("state", ""))
-        wrong = self._wrong_state(settings, request, state, cookies.value(state))
+        wrong = self._wrong_state(settings, request, state, cookies.value(state), now)
         error = sign_in.declined(request.args) or wrong
         response = _failed_sign_in(request, error, settings) if error else self._finish_sign_in(settings, request)
         if not wrong:
+            web.in_language(response, sign_in.language_of(settings, state, now))
             cookies.remove(response, state)
             self._finished = (*self._finished[-999:], sign_in.short_hash(state))
         return response
 
-    def _wrong_state(self, settings: OAuthSettings, request: Request, state: str, cookie: str) -> KeeperError | None:
+    def _wrong_state(
+        self, settings: OAuthSettings, request: Request, state: str, cookie: str, now: datetime
+    ) -> KeeperError | None:
         try:
             web.parameter(request, "state")
             host = request.headers.get("Host", "")
-            sign_in.check_state(settings, state, cookie, self.now(), host, self._finished)
+            sign_in.check_state(settings, state, cookie, now, host, self._finished)
         except KeeperError as error:
             return error
         return None
@@ -119,7 +125,8 @@ class OAuth:
     def signed_in(self, settings: OAuthSettings, request: Request) -> Response:
         receipt = sign_in.Receipt.read(settings, web.parameter(request, "receipt"), self.now())
         old = receipt.is_old(self.now())
-        return web.page(200, "signed_in.html", base=settings.public_url, receipt=receipt, old=old, now=self.now())
+        values = {"base": settings.public_url, "receipt": receipt, "old": old, "now": self.now()}
+        return web.page(request, 200, "signed_in.html", **values)
 
     def uninstall(self, settings: OAuthSettings, request: Request) -> Response:
         if self._remove(settings, request, "uninstalled", identity=False) is None:
@@ -154,7 +161,7 @@ class OAuth:
     def deletion(self, settings: OAuthSettings, request: Request) -> Response:
         code = web.parameter(request, "code")
         found = DeletionState.read(settings.app_secret, code).as_of(self.now())
-        return web.page(200, "deletion.html", found=found, state=found.state.name.lower(), code=code)
+        return web.page(request, 200, "deletion.html", found=found, state=found.state.name.lower(), code=code)
 
     def _store(self, settings: OAuthSettings, ends: float) -> TokenStore:
         patience = self.limits.sign_in_patience
@@ -170,7 +177,7 @@ class Refresh:
 
     def __call__(self, request: Request) -> Response:
         """Answer one request."""
-        return web.dispatch(request, request.path, self.routes(), _nothing_here)
+        return web.dispatch(request, request.path, self.routes(), _nothing_here, web.not_allowed)
 
     def routes(self) -> web.Routes:
         """Return the handlers; beside them, the status codes. Anything else is 404, or 405 with Allow."""
@@ -193,7 +200,7 @@ class Refresh:
 
     def look(self, request: Request) -> Response:
         """Report on every account without changing anything."""
-        from token_keeper import report
+        from token_keeper import report, status_page
         from token_keeper.refreshing import look_at_all
 
         results: list[Result] = []
@@ -207,8 +214,8 @@ class Refresh:
             status, body = _failed_run(error)
         if not web.prefers_html(request):
             return web.json_reply(status, body)
-        values = {"results": results, "now": self.now(), "sign_in_url": sign_in_url, "error": None}
-        return web.page(200, "status.html", **{**values, **body})
+        view = status_page.view(results, self.now(), sign_in_url, request.args.get("page", ""))
+        return web.page(request, 200, "status.html", error=body.get("error"), **view)
 
     @staticmethod
     def _settings(request: Request) -> RefreshSettings:
@@ -239,8 +246,24 @@ web.take_over({"oauth": _OAUTH, "refresh": _REFRESH})
 
 
 def _not_found(base: str) -> web.Handler:
-    values = {"base": base, "title": "There is nothing here", "message": "", "advice": ""}
-    return lambda _: web.page(404, "error.html", **values)
+    values = {"base": base, "title": "There is nothing here", "message": "", "advice": "", "retry": False}
+    return lambda request: web.page(request, 404, "error.html", **values)
+
+
+def _not_allowed(base: str) -> web.Handler:
+    """Return a handler that tells a browser in words what an address is for, and everybody else in JSON."""
+    values = {
+        "base": base,
+        "title": "This address is not for browsers",
+        "message": "Threads itself calls it when somebody removes the app, or asks for their data to be deleted.",
+    }
+
+    def reply(request: Request) -> Response:
+        if not web.prefers_html(request):
+            return web.not_allowed(request)
+        return web.page(request, 405, "error.html", advice="", retry=False, **values)
+
+    return reply
 
 
 def _nothing_here(request: Request) -> Response:
@@ -263,7 +286,8 @@ def _refusal(request: Request, error: KeeperError, base: str) -> Response:
     row = verdict(error)
     if request.method == "POST":
         return web.json_reply(row.status, {"error": str(error)})
-    return web.page(row.status, "error.html", base=base, title=row.title, message=str(error), advice=row.visitor)
+    values = {"title": row.title, "message": str(error), "advice": row.visitor, "retry": row.status != 500}
+    return web.page(request, row.status, "error.html", base=base, **values)
 
 
 def _not_removed() -> Response:

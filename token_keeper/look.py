@@ -16,7 +16,7 @@ from token_keeper.report import Result
 if TYPE_CHECKING:
     from token_keeper.store import TokenStore
 
-_LATE = timedelta(days=2)  # a run comes several times a day, so a token that waits longer is not being refreshed
+LATE = timedelta(days=2)  # a run comes several times a day, so a token that waits longer is not being refreshed
 
 
 @dataclass(frozen=True)
@@ -63,4 +63,4 @@ class Look:
         raise TokenRefused("The token has expired.")
 
     def _is_overdue(self, facts: Facts) -> bool:
-        return self.clock.now() - facts.refreshed_at > self.refresh_after + _LATE
+        return self.clock.now() - facts.refreshed_at > self.refresh_after + LATE

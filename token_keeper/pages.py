@@ -8,43 +8,83 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
+from markupsafe import Markup, escape
+
+from token_keeper.clock import parse_rfc3339
+from token_keeper.languages import LANGUAGES, Language
+from token_keeper.shown_by_threads import SHOWN_BY_THREADS
 
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+def render(template: str, language: Language, **values: Any) -> str:
+    """Return a page, filled in and written in this language."""
+    return _environment().get_template(template).render(language=language, **values)
 
 
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES), autoescape=True, undefined=jinja2.StrictUndefined, auto_reload=False
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        auto_reload=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
     )
-    environment.filters["day"] = _day
-    environment.globals["style"] = _style()
+    environment.policies["ext.i18n.trimmed"] = True
+    environment.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
+    environment.filters.update(said=_said, time=parse_rfc3339)
+    mark = _text("mark.svg")
+    icon = f"data:image/svg+xml,{quote(mark)}"
+    environment.globals.update(style=_text("style.css"), mark=mark, icon=icon)
+    environment.globals.update(languages=LANGUAGES, shown_by_threads=SHOWN_BY_THREADS)
     return environment
 
 
-@lru_cache(maxsize=1)
-def _style() -> str:
-    return (_TEMPLATES / "style.css").read_text("utf-8")
+@jinja2.pass_context
+def _gettext(context: jinja2.runtime.Context, message: str) -> str:
+    return _language(context).gettext(message)
 
 
-def render(template: str, **values: Any) -> str:
-    """Fill a page in."""
-    return _environment().get_template(template).render(values)
+@jinja2.pass_context
+def _ngettext(context: jinja2.runtime.Context, singular: str, plural: str, number: int) -> str:
+    return _language(context).ngettext(singular, plural, number)
+
+
+@jinja2.pass_context
+def _said(context: jinja2.runtime.Context, english: str) -> Markup:
+    """Return sentences of the code's in the page's language; backticks stand around what is typed at a terminal."""
+    parts = _language(context).sentences(english).split("`")
+    return Markup("").join(
+        Markup("<code>{}</code>").format(part) if number % 2 else escape(part) for number, part in enumerate(parts)
+    )
+
+
+def _language(context: jinja2.runtime.Context) -> Language:
+    language: Language = context["language"]
+    return language
+
+
+@lru_cache
+def _text(name: str) -> str:
+    return (_TEMPLATES / name).read_text("utf-8")
 
 
 @lru_cache(maxsize=1)
 def headers() -> dict[str, str]:
-    """Return the headers of every reply, whether it is a page or not."""
-    digest = base64.b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    """Return the headers of every reply, page or not. They let in the page's own icon, as data, and no other image."""
+    digest = base64.b64encode(hashlib.sha256(_text("style.css").encode()).digest()).decode()
     return {
         "Cache-Control": "no-store",
-        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; "
+        "Content-Security-Policy": f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'; "
         "form-action 'none'; frame-ancestors 'none'",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Cross-Origin-Resource-Policy": "same-origin",
@@ -53,12 +93,3 @@ def headers() -> dict[str, str]:
         "X-Frame-Options": "DENY",
         "X-Robots-Tag": "noindex",
     }
-
-
-def _day(moment: datetime | str | None) -> str:
-    """Write `2027-01-20 03:17 UTC`, which every reader of the world reads alike."""
-    if moment is None:
-        return "not known"
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
-    return f"{moment:%Y-%m-%d %H:%M} UTC"

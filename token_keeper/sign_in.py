@@ -44,9 +44,18 @@ RECEIPT_AGE = timedelta(days=3650)
 _LONGEST_TEXT = 2048  # characters of a code or a state; real ones are under three hundred
 
 
-def make_state(settings: OAuthSettings, now: datetime, host: str = "") -> str:
-    """Return an unguessable `state` that any instance can check. `host` is the address that the browser asked."""
-    return _states(settings).sign({"nonce": secrets.token_urlsafe(16), "host": short_hash(host)}, now)
+def make_state(settings: OAuthSettings, now: datetime, host: str = "", language: str = "") -> str:
+    """Return an unguessable `state` that any instance can check.
+
+    `host` is the address that the browser asked, `language` what the person chose on the start page.
+    """
+    payload = {"nonce": secrets.token_urlsafe(16), "host": short_hash(host), "language": language}
+    return _states(settings).sign(payload, now)
+
+
+def language_of(settings: OAuthSettings, state: str, now: datetime) -> str:
+    """Return the language that a person chose before they signed in, an empty string if they chose none."""
+    return str(_states(settings).read(state, now).get("language", ""))
 
 
 def short_hash(text: str) -> str:

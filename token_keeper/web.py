@@ -16,7 +16,7 @@ from flask import Request, Response, current_app, has_app_context
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from token_keeper import log, pages
+from token_keeper import languages, log, pages
 from token_keeper.deadline import started
 from token_keeper.errors import BadRequest, BodyTooLarge, Overloaded
 from token_keeper.limits import Limits
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 LARGEST_BODY = 64 * 1024  # bytes; a signed_request has a few hundred
+
+_PARAMETER_OF_PAGE = {"signed-in": "receipt", "deletion": "code", "": "page"}
 
 Handler = Callable[[Request], Response]
 Routes = Mapping[str, Mapping[str, Handler]]
@@ -60,13 +62,15 @@ def take_over(functions: Mapping[str, Handler]) -> None:
         current_app.wsgi_app = Application(functions[current_app.name])  # type: ignore[method-assign]
 
 
-def dispatch(request: Request, path: str, routes: Routes, not_found: Handler) -> Response:
+def dispatch(request: Request, path: str, routes: Routes, not_found: Handler, not_allowed: Handler) -> Response:
     """Return the reply of the handler that a path and a method have, 404 or 405 if there is none."""
     methods = routes.get(path or "/")
     if methods is None:
         return not_found(request)
     if request.method not in methods:
-        return not_allowed(methods)
+        response = not_allowed(request)
+        response.headers["Allow"] = ", ".join(methods)
+        return response
     return methods[request.method](request)
 
 
@@ -144,8 +148,36 @@ class StateCookies:
 # Replies
 
 
-def page(status: int, template: str, **values: Any) -> Response:
-    return Response(pages.render(template, **values), status, mimetype="text/html")
+def page(request: Request, status: int, template: str, **values: Any) -> Response:
+    """Return a page in the language that its reader chose, or prefers. Its links to other languages keep the page."""
+    chosen = chosen_language(request)
+    language = languages.choose(chosen, request.headers.get("Accept-Language", ""))
+    kept = {"lang": chosen} if chosen else {}
+    values |= {
+        "tail": f"?lang={chosen}" if chosen else "",  # of links to our other pages
+        "kept": kept | (_kept(request) if status == 200 else {}),  # what was refused is not repeated
+        "once": request.path.endswith("/callback"),  # its code is spent, so nobody can ask for this page again
+    }
+    return Response(pages.render(template, language, **values), status, mimetype="text/html")
+
+
+def chosen_language(request: Request) -> str:
+    """Return the language that the person chose on a page, an empty string if they chose none."""
+    wanted = request.args.get("lang", "")
+    return wanted if wanted in languages.LANGUAGES else ""
+
+
+def in_language(response: Response, language: str) -> None:
+    """Add the language that was chosen before to a redirect to a page of ours."""
+    if language and response.status_code == 303:
+        response.headers["Location"] += f"&lang={language}"
+
+
+def _kept(request: Request) -> dict[str, str]:
+    """Return what a link to the same page needs. An authorization code and a state are never among it."""
+    name = _PARAMETER_OF_PAGE.get(request.path.rpartition("/")[2], "")
+    value = request.args.get(name, "")
+    return {name: value} if re.fullmatch(r"[\w.-]{1,2000}", value, re.ASCII) else {}
 
 
 def json_reply(status: int, body: Mapping[str, Any]) -> Response:
@@ -156,11 +188,8 @@ def redirect(status: int, url: str) -> Response:
     return Response("", status, {"Location": url})
 
 
-def not_allowed(methods: Mapping[str, Handler]) -> Response:
-    allowed = ", ".join(methods)
-    response = json_reply(405, {"error": f"Use {allowed} here."})
-    response.headers["Allow"] = allowed
-    return response
+def not_allowed(request: Request) -> Response:
+    return json_reply(405, {"error": "This address takes other methods, which Allow names."})
 
 
 def _leave_unread(environ: WSGIEnvironment) -> None:

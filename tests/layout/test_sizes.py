@@ -10,7 +10,6 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 # A template of HTML, and a table of every kind of reply.
 TEMPLATES_AND_TABLES = {
     "sandbox.threads.control_page.control_page",
-    "tests.test_pages.replies",
     "tests.pages.test_replies.replies",
 }
 

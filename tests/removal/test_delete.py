@@ -54,7 +54,7 @@ def test_the_reply_to_delete_is_what_meta_asks_for(oauth: FlaskClient, threads: 
     page = oauth.get(reply.json["url"])
     assert page.status_code == 200
     assert "Your data was deleted" in page.text
-    assert f"{clock.now():%Y-%m-%d %H:}" in page.text
+    assert f'datetime="{clock.now():%Y-%m-%dT%H:}' in page.text
     assert "alice" not in page.text
 
 

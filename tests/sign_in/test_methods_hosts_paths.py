@@ -57,9 +57,9 @@ def test_a_public_url_may_have_a_path(
     for path in (f"{prefix}/", prefix or "/"):
         page = get(oauth, path)
         assert page.status_code == 200
-        assert set(re.findall(r'href="([^"]*)"', page.text)) == {f"{url}/login"}
+        assert set(re.findall(r'<a class="button" href="([^"]*)"', page.text)) == {f"{url}/login"}
         for name in ("callback", "uninstall", "delete"):
-            assert f"<code>{url}/{name}</code>" in page.text
+            assert f'<code class="whole">{url}/{name}</code>' in page.text
     login = get(oauth, f"{prefix}/login")
     assert "Path=/;" in login.headers["Set-Cookie"] + ";"
     back = consent(threads, login.headers["Location"]).removeprefix("/keeper/oauth")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent.parent
+AXE = ROOT / "tests/pages/node_modules/axe-core/axe.min.js"
 NODE_MODULES = ROOT / "tests/clients/node_modules"
 CLIENTS_PYTHON = ROOT / ".venv/clients/bin/python"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -18,6 +19,7 @@ _NEEDED = {
     "browser": (CHROMIUM, "Chromium"),
     "gcloud": (shutil.which("gcloud"), "gcloud"),
     "npm": (shutil.which("npm") and NODE_MODULES.exists(), "npm, or what `make test` installs with it"),
+    "axe": (AXE.exists(), "axe-core, which `make test` installs with npm"),
     "clients": (CLIENTS_PYTHON.exists(), "what `make test` installs in .venv/clients"),
 }
 

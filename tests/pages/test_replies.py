@@ -6,7 +6,6 @@ import base64
 import hashlib
 import re
 from datetime import timedelta
-from html.parser import HTMLParser
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,44 +14,17 @@ from werkzeug.test import TestResponse
 from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
+from tests.pages.outline import outline
 from tests.support.app import APP_SECRET, PUBLIC_URL
-from tests.support.sign_in import sign_in
+from tests.support.sign_in import consent, sign_in
+from token_keeper.clock import rfc3339
+from token_keeper.languages import LANGUAGES
 from token_keeper.settings import OAuthSettings, Secret
 from token_keeper.sign_in import Receipt
 
-VOID = {"meta", "br", "link", "hr", "img", "input"}
+HTML = {"Accept": "text/html"}
 MARKUP = "<script>alert(1)</script>'\"&amp;"
 TEN_MEGABYTES = b"signed_request=" + b"A" * 10_000_000
-
-
-class Outline(HTMLParser):
-    """Reads a page strictly: every element that is opened is closed, in order."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.seen: list[tuple[str, dict[str, str | None]]] = []
-        self.problems: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.seen.append((tag, dict(attrs)))
-        if len(dict(attrs)) != len(attrs):
-            self.problems.append(f"<{tag}> has an attribute twice")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        if not self.open or self.open.pop() != tag:
-            self.problems.append(f"</{tag}> at {self.getpos()}")
-
-
-def outline(page: str) -> Outline:
-    parser = Outline()
-    parser.feed(page)
-    parser.close()
-    assert parser.problems == []
-    assert parser.open == []
-    return parser
 
 
 @pytest.fixture
@@ -60,11 +32,10 @@ def replies(
     oauth: FlaskClient, refresh: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock
 ) -> dict[str, TestResponse]:
     """One reply of every kind that the two functions give."""
-    html = {"Accept": "text/html"}
     found: dict[str, TestResponse] = {
         "start": oauth.get("/"),
         "login": oauth.get("/login", base_url=PUBLIC_URL),
-        "status, nobody signed in": refresh.get("/", headers=html),
+        "status, nobody signed in": refresh.get("/", headers=HTML),
         "callback": sign_in(oauth, threads),
     }
     found["receipt"] = oauth.get(found["callback"].headers["Location"])
@@ -82,14 +53,14 @@ def replies(
         "head": oauth.head("/"),
         "options": oauth.options("/"),
         "413": oauth.post("/uninstall", data=TEN_MEGABYTES, content_type="application/x-www-form-urlencoded"),
-        "status": refresh.get("/", headers=html),
+        "status": refresh.get("/", headers=HTML),
         "status, JSON": refresh.get("/"),
         "run": refresh.post("/"),
         "refresh 404": refresh.get("/nothing"),
         "refresh 405": refresh.delete("/"),
     }
     clock.forward(timedelta(days=70))
-    found["status, expired"] = refresh.get("/", headers=html)
+    found["status, expired"] = refresh.get("/", headers=HTML)
     threads.control.fail("exchange_code", "bad_secret")
     found["500"] = sign_in(oauth, threads)
     threads.control.fail("exchange_code", "html")
@@ -104,7 +75,7 @@ def replies(
     assert unknown.json is not None
     found["deletion, unknown"] = oauth.get(unknown.json["url"])
     manager.deny(["ListSecrets"])
-    found["status, failed"] = refresh.get("/", headers=html)
+    found["status, failed"] = refresh.get("/", headers=HTML)
     found["run, failed"] = refresh.post("/")
     manager.deny([])
     return found
@@ -119,6 +90,7 @@ def test_every_reply_has_the_headers_that_keep_it_from_leaking(replies: dict[str
         assert headers["X-Frame-Options"] == "DENY", name
         policy = dict(one.split(" ", 1) for one in headers["Content-Security-Policy"].split("; "))
         assert re.fullmatch(r"'sha256-[A-Za-z0-9+/]{43}='", policy.pop("style-src")), name
+        assert policy.pop("img-src") == "data:", "the page's own icon, which asks nobody"
         assert policy == dict.fromkeys(("default-src", "base-uri", "form-action", "frame-ancestors"), "'none'"), name
         assert "Access-Control-Allow-Origin" not in headers, name
         assert "ETag" not in headers, name
@@ -131,8 +103,8 @@ def test_every_reply_has_the_status_that_it_is_named_by(replies: dict[str, TestR
             assert reply.status_code == int(digits[0]), name
     for name in ("start", "receipt", "status", "uninstall", "delete", "deletion", "deletion, unknown", "head", "run"):
         assert replies[name].status_code == 200, name
-    for name in ("status, expired", "status, failed"):  # a page was asked for, and it is there
-        assert replies[name].status_code == 200, name
+    for name in ("status, expired", "status, failed"):
+        assert replies[name].status_code == 200, "a page was asked for, and it is there"
 
 
 def test_every_page_is_valid_and_loads_nothing(replies: dict[str, TestResponse]) -> None:
@@ -144,11 +116,14 @@ def test_every_page_is_valid_and_loads_nothing(replies: dict[str, TestResponse])
         tags = [tag for tag, _ in page.seen]
         for tag in ("html", "head", "title", "body", "main", "h1", "style"):
             assert tags.count(tag) == 1, (name, tag)
-        assert not {"script", "img", "link", "iframe", "form", "base", "object", "svg"} & set(tags), name
+        assert not {"script", "img", "iframe", "form", "base", "object", "image", "use"} & set(tags), name
         for tag, attributes in page.seen:
             assert not {key for key in attributes if key.startswith("on") or key in ("src", "style")}, (name, tag)
-            if "href" in attributes:
-                assert str(attributes["href"]).startswith(f"{PUBLIC_URL}/"), name
+            if tag == "link":
+                assert attributes["rel"] == "icon", name
+                assert str(attributes["href"]).startswith("data:image/svg+xml,%3Csvg"), name
+            elif "href" in attributes:
+                assert re.match(rf"{re.escape(PUBLIC_URL)}/|\?", str(attributes["href"])), name
         assert "url(" not in reply.text, name
         assert "@import" not in reply.text, name
         assert "None" not in re.sub(r"<style>.*?</style>", "", reply.text, flags=re.DOTALL), name
@@ -165,7 +140,7 @@ def test_the_start_page_has_a_button_three_urls_and_help_for_every_error(replies
     text = replies["start"].text
     assert '<a class="button" href="https://keeper.example/login">Sign in with Threads</a>' in text
     for name in ("callback", "uninstall", "delete"):
-        assert f"<code>https://keeper.example/{name}</code>" in text
+        assert f'<code class="whole">https://keeper.example/{name}</code>' in text
     for code in ("1349245", "1349168", "1349187", "1349026", "4476002", "1"):
         assert f"<code>{code}</code>" in text
 
@@ -226,13 +201,13 @@ def test_what_is_echoed_is_escaped(oauth: FlaskClient, monkeypatch: pytest.Monke
 
 
 def test_markup_in_a_receipt_is_escaped(oauth: FlaskClient, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
-    moment = "2027-01-01T00:00:00+00:00"
-    receipt = Receipt(MARKUP, MARKUP, moment, moment, None, [MARKUP], False)
+    now = rfc3339(clock.now())
+    receipt = Receipt(MARKUP, MARKUP, now, now, None, [MARKUP], False)
     text = receipt.sign(_settings(), clock.now())
     page = oauth.get(f"/signed-in?receipt={text}")
     assert page.status_code == 200
     assert "<script" not in page.text
-    assert page.text.count("&lt;script&gt;alert(1)&lt;/script&gt;&#39;&#34;&amp;amp;") == 4
+    assert page.text.count("&lt;script&gt;alert(1)&lt;/script&gt;&#39;&#34;&amp;amp;") == 3
     outline(page.text)
 
 
@@ -249,23 +224,88 @@ def test_markup_in_the_public_url_is_escaped(oauth: FlaskClient, monkeypatch: py
 
 def test_the_status_page_shows_what_a_hand_has_written_as_text(refresh: FlaskClient, manager: SecretManager) -> None:
     manager.create("Not-A_Username", labels={"managed-by": "threads-token-keeper"})
-    page = refresh.get("/", headers={"Accept": "text/html"})
+    page = refresh.get("/", headers=HTML)
     assert page.status_code == 200
     assert refresh.get("/").status_code == 500
     outline(page.text)
-    assert "misconfigured" in page.text
+    assert "The operator must act" in page.text
 
 
-def test_a_receipt_that_is_reloaded_on_another_day_says_that_the_sign_in_succeeded_then(
+def test_an_old_receipt_says_that_the_sign_in_succeeded_then(
     oauth: FlaskClient, threads: LocalThreads, clock: Clock
 ) -> None:
-    location, then = sign_in(oauth, threads).headers["Location"], clock.now()
+    location = sign_in(oauth, threads).headers["Location"]
     clock.forward(timedelta(hours=23))
-    assert "succeeded on" not in oauth.get(location).text
-    for days in (1, 400):
-        clock.forward(timedelta(days=days))
-        page = oauth.get(location)
-        assert page.status_code == 200
-        assert f"succeeded on {then:%Y-%m-%d %H:%M} UTC" in page.text
-        assert "did not work" not in page.text
+    assert "You can close this page." in oauth.get(location).text
+    clock.forward(timedelta(days=100))
+    old = oauth.get(location)
+    assert old.status_code == 200
+    assert re.search(r"<strong>alice</strong> was stored in Secret Manager on <time datetime=", old.text)
+    assert "in 60 days" not in old.text
+    assert "close this page" not in old.text
     assert oauth.get(f"{location}&{location.partition('?')[2]}").status_code == 400
+
+
+# Languages
+
+
+def test_a_page_is_written_in_the_readers_language(oauth: FlaskClient, refresh: FlaskClient) -> None:
+    japanese = {**HTML, "Accept-Language": "ja-JP,ja;q=0.9,en;q=0.8"}
+    assert "Threadsでサインイン" in oauth.get("/", headers=japanese).text
+    assert '<html lang="ja">' in refresh.get("/", headers=japanese).text
+    assert "使用 Threads 登入" in oauth.get("/?lang=zh-TW", headers=japanese).text
+    assert "Sign in with Threads" in oauth.get("/?lang=xx").text
+
+
+def test_json_and_logs_stay_english(
+    oauth: FlaskClient, refresh: FlaskClient, capsys: pytest.CaptureFixture[str]
+) -> None:
+    japanese = {"Accept-Language": "ja"}
+    refresh.post("/?lang=ja", headers=japanese)
+    assert refresh.get("/?lang=ja", headers=japanese).text.isascii()
+    assert oauth.get("/callback?lang=ja&state=x", headers=japanese).status_code == 400
+    logged = capsys.readouterr().out
+    assert '"event": "sign_in_failed"' in logged
+    assert "\\u" not in logged
+
+
+def test_the_links_to_other_languages_keep_the_page(oauth: FlaskClient, threads: LocalThreads) -> None:
+    location = sign_in(oauth, threads).headers["Location"]
+    path = "/signed-in"
+    page = oauth.get(location)
+    links = {str(one["hreflang"]): str(one["href"]) for tag, one in outline(page.text).seen if "hreflang" in one}
+    assert set(links) == {"ja", "zh-TW"}
+    other = oauth.get(path + links["zh-TW"])
+    assert other.status_code == 200
+    assert "權杖已保存" in other.text
+    again = {str(one["hreflang"]): str(one["href"]) for tag, one in outline(other.text).seen if "hreflang" in one}
+    assert set(again) == {"en", "ja"}
+    assert "Token kept" in oauth.get(path + again["en"], headers={"Accept-Language": "ja"}).text
+
+
+def test_a_chosen_language_lasts_from_the_start_page_to_token_kept(oauth: FlaskClient, threads: LocalThreads) -> None:
+    (login,) = re.findall(r'class="button" href="https://keeper.example([^"]*)"', oauth.get("/?lang=ja").text)
+    assert login == "/login?lang=ja"
+    location = oauth.get(login, base_url=PUBLIC_URL).headers["Location"]
+    kept = oauth.get(consent(threads, location), base_url=PUBLIC_URL)
+    assert kept.headers["Location"].endswith("&lang=ja")
+    assert "トークンを保存しました" in oauth.get(kept.headers["Location"], headers={"Accept-Language": "en"}).text
+
+
+def test_a_failed_callback_brings_all_languages_along_and_repeats_neither_code_nor_state(oauth: FlaskClient) -> None:
+    page = oauth.get("/callback?code=SENTINEL-CODE&state=SENTINEL-STATE", base_url=PUBLIC_URL)
+    assert page.status_code == 400
+    assert "SENTINEL" not in page.text
+    assert 'hreflang="' not in page.text
+    for language in ("ja", "zh-TW"):
+        assert f'<details lang="{language}"><summary>' in page.text
+        assert f"<h2>{LANGUAGES[language].sentences('That did not work')}</h2>" in page.text
+
+
+@pytest.mark.parametrize("path", ["/uninstall", "/delete"])
+def test_a_browser_that_asks_for_an_address_of_threads_gets_a_page(oauth: FlaskClient, path: str) -> None:
+    page = oauth.get(path, headers=HTML)
+    assert (page.status_code, page.headers["Allow"], page.mimetype) == (405, "POST", "text/html")
+    outline(page.text)
+    assert "Threads itself calls it" in page.text
+    assert oauth.get(path).mimetype == "application/json"
