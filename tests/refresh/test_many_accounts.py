@@ -10,6 +10,7 @@ from grpc import StatusCode
 
 from tests.refresh.world import DAY, KEEPER, World, lines
 from tests.support.app import serve
+from tests.support.timing import allowed
 
 
 def describe_many(world: World, count: int, expires_in_days: Callable[[int], int]) -> list[str]:
@@ -38,7 +39,7 @@ def test_several_accounts_are_refreshed_at_the_same_time(empty: World) -> None:
     started = time.monotonic()
     reply = empty.refresh.post("/")
     assert reply.status_code == 200
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < allowed(2)
 
 
 @pytest.fixture
@@ -54,7 +55,7 @@ def test_a_run_ends_within_its_budget_and_begins_with_what_expires_first(empty: 
     empty.threads.control.fail("refresh", "hang", times=None)
     started = time.monotonic()
     reply = empty.refresh.post("/")
-    assert time.monotonic() - started < 1.4
+    assert time.monotonic() - started < allowed(1.4)
     assert reply.status_code == 503
     assert reply.json is not None
     assert reply.json["outcomes"] == {"retry_later": 70, "not_signed_in": 3}
@@ -89,4 +90,4 @@ def test_a_listing_that_hangs_ends_within_the_budget(empty: World, monkeypatch: 
     empty.manager.fail("ListSecrets", StatusCode.UNAVAILABLE, times=3, delay=0.9)
     started = time.monotonic()
     assert empty.refresh.post("/").status_code == 503
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < allowed(2)

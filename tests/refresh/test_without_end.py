@@ -14,6 +14,7 @@ from google.cloud.secretmanager_v1.types import ListSecretsRequest, ListSecretsR
 from tests.refresh.test_many_accounts import describe_many
 from tests.refresh.world import ALICE, DAY, World
 from tests.support.app import serve
+from tests.support.timing import allowed
 
 
 class EndlessListing(grpc.GenericRpcHandler):
@@ -45,7 +46,7 @@ def test_a_listing_without_end_ends_with_the_budget(
         refresh: FlaskClient = serve("refresh")
         started = time.monotonic()
         assert refresh.open("/", method=method).status_code == 503
-        assert time.monotonic() - started < 2
+        assert time.monotonic() - started < allowed(2)
         seen = endless.pages
         time.sleep(0.3)
         assert endless.pages <= seen + 1, "nothing goes on after the answer"
@@ -60,7 +61,7 @@ def test_a_run_destroys_nothing_after_it_has_answered(world: World, monkeypatch:
     world.manager.fail("DestroySecretVersion", None, times=None, delay=0.2)
     started = time.monotonic()
     world.run()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < allowed(3)
     states = world.manager.states(ALICE)
     time.sleep(0.6)
     assert list(world.manager.states(ALICE).values()).count("DESTROYED") <= list(states.values()).count("DESTROYED") + 1
@@ -72,7 +73,7 @@ def test_a_hundred_accounts_that_nobody_signed_in_to_are_shown_at_once(empty: Wo
     started = time.monotonic()
     reply = serve("refresh", quota=600).get("/")
     assert (reply.json or {})["outcomes"] == {"not_signed_in": 153}
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < allowed(3)
 
 
 def test_below_the_quota_of_a_minute_nothing_waits(empty: World) -> None:
@@ -80,5 +81,5 @@ def test_below_the_quota_of_a_minute_nothing_waits(empty: World) -> None:
     started = time.monotonic()
     reply = serve("refresh", quota=600).post("/")
     assert (reply.json or {})["outcomes"]["refreshed"] == 100
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < allowed(20)
     empty.clock.forward(2 * DAY)

@@ -13,6 +13,7 @@ from google.api_core import exceptions
 from sandbox.secret_manager.quota import Quota
 from sandbox.secret_manager.server import SecretManager
 from tests.sandbox_secret_manager.calls import ALICE, PROJECT, add, create, update, version
+from tests.support.timing import allowed
 
 
 def test_a_quota_is_counted_by_kind_and_comes_back(clock, connect):
@@ -112,7 +113,7 @@ def test_latency_is_added_to_every_call_and_calls_wait_side_by_side(client, mana
     started = time.monotonic()
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: client.get_secret(name=ALICE), range(8)))
-    assert 0.2 <= time.monotonic() - started < 0.8
+    assert 0.2 <= time.monotonic() - started < allowed(0.8)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -124,7 +125,7 @@ def test_a_call_that_hangs_meets_its_deadline_and_does_not_hold_up_the_stop(cloc
             connect(manager.address).add_secret_version(parent=ALICE, payload={"data": b"token"}, timeout=0.2)
         assert manager.states("alice") == ({} if when == "before" else {1: "ENABLED"})
         started = time.monotonic()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < allowed(1)
 
 
 def test_a_call_that_hangs_before_its_effect_has_none_once_the_server_stops(clock, connect):

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from sandbox.clock import Clock
 from sandbox.secret_manager.quota import Quota
 from sandbox.secret_manager.server import SecretManager
+from tests.support.timing import allowed
 
 KEPT = "projects/123456789012/secrets/alice"
 PAYLOAD = {"data": base64.b64encode(b"token-1").decode(), "dataCrc32c": str(google_crc32c.value(b"token-1"))}
@@ -338,7 +339,7 @@ def test_connections_that_are_idle_or_hang_do_not_hold_up_the_stop(clock):
         while not manager.calls[1:]:
             time.sleep(0.01)
         started = time.monotonic()
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < allowed(1)
     hanging.join(5)
     assert not hanging.is_alive()
 
@@ -362,4 +363,4 @@ def test_requests_come_one_after_another_without_waiting(ask, manager):
     started = time.monotonic()
     for _ in range(50):
         ask("POST", "/secrets/alice:addVersion", json={"payload": PAYLOAD})
-    assert time.monotonic() - started < 1.5
+    assert time.monotonic() - started < allowed(1.5)

@@ -9,6 +9,7 @@ import requests
 
 from sandbox.threads.server import LocalThreads
 from tests.sandbox_threads.calls import DAY, error, exchange_code, fresh_code, me, refresh
+from tests.support.timing import allowed
 
 
 @pytest.mark.parametrize(
@@ -49,4 +50,4 @@ def test_thousands_of_people_are_cheap(threads: LocalThreads) -> None:
         threads.tokens.issue_long_lived(f"u{n:04}", age=DAY)
     assert len(requests.get(threads.url + "/sandbox/state", timeout=5).json()["people"]) == 3005
     assert len({person.id for person in threads.people}) == 3005
-    assert time.monotonic() - before < 3
+    assert time.monotonic() - before < allowed(3)

@@ -27,6 +27,7 @@ from tests.sign_in.steps import (
 )
 from tests.support.app import serve
 from tests.support.sign_in import sign_in
+from tests.support.timing import allowed
 from token_keeper.limits import Limits
 
 TRANSIENT = ("unknown_error", "unknown_error_400", "unavailable", "code_2", "transient_flag", "html_502")
@@ -260,7 +261,7 @@ def test_whose_a_token_is_and_what_it_may_do_are_asked_side_by_side(
     back = start(oauth, threads)
     started = time.monotonic()
     assert get(oauth, back).status_code == 303
-    assert time.monotonic() - started < 1.15
+    assert time.monotonic() - started < allowed(1.15)
 
 
 def test_a_wrong_app_secret_is_the_operators_business(
@@ -312,7 +313,7 @@ def test_whatever_hangs_the_callback_answers_within_its_limit(
     back = start(oauth, threads)
     started = time.monotonic()
     reply = get(oauth, back)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < allowed(10)
     assert reply.status_code in (502, 503)
     assert reply.headers["Set-Cookie"].startswith(COOKIE)
     assert "Max-Age=0" in reply.headers["Set-Cookie"]
@@ -341,4 +342,4 @@ def test_a_secret_manager_that_hangs_does_not_keep_the_browser_waiting(
     back = start(oauth, threads)
     started = time.monotonic()
     assert get(oauth, back).status_code == 503
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < allowed(10)

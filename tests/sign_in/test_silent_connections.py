@@ -14,6 +14,7 @@ from sandbox.threads.server import LocalThreads
 from tests.sign_in.steps import ALICE, code_calls
 from tests.support.app import serve
 from tests.support.sign_in import sign_in
+from tests.support.timing import allowed
 
 
 @pytest.fixture
@@ -37,13 +38,13 @@ def test_a_sign_in_over_a_connection_that_has_gone_silent_succeeds_over_a_new_on
     relay.carry()  # new connections are good again; the old one stays silent, and nobody closes it
     begun = time.monotonic()
     assert sign_in(oauth, threads).status_code == 303
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - begun < allowed(20)
     assert manager.states(ALICE) == {1: "ENABLED", 2: "ENABLED"}
     assert code_calls(threads) == 2
     assert relay.connections >= 2
     begun = time.monotonic()
     assert sign_in(oauth, threads).status_code == 303  # and the next one does not wait at all
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < allowed(3)
 
 
 def test_a_secret_manager_that_swallows_everything_is_a_503_in_time(
@@ -52,5 +53,5 @@ def test_a_secret_manager_that_swallows_everything_is_a_503_in_time(
     relay.swallow()
     begun = time.monotonic()
     assert sign_in(serve("oauth", sign_in_patience=3.0, call_timeout=1.0), threads).status_code == 503
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < allowed(15)
     assert manager.states(ALICE) == {}
