@@ -118,7 +118,7 @@ def _clock(plan: Plan, keeps_time: bool = False) -> tuple[str, ...]:
 
 def _environ_of(plan: Plan, target: str) -> dict[str, str]:
     local = {} if plan.is_real else {"THREADS_API_URL": plan.at("THREADS")}
-    return {**_base(plan), **local, **(_sign_in(plan) if target == "oauth" else {})}
+    return {**_base(plan), **local, **(_sign_in(plan) if target == "oauth" else {"SIGN_IN_URL": plan.sign_in_url})}
 
 
 def _sign_in(plan: Plan) -> dict[str, str]:
