@@ -49,7 +49,8 @@ def anchors(path: Path) -> set[str]:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_every_link_leads_to_a_file_and_a_heading_that_exist(path: Path) -> None:
-    for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text()):
+    links = re.findall(r"\]\((?!https?:)([^)]+)\)|(?:src|srcset)=\"([^\"]+)\"", path.read_text())
+    for target in (one or other for one, other in links):
         name, _, anchor = target.partition("#")
         found = (path.parent / name) if name else path
         assert found.exists(), target
@@ -211,3 +212,15 @@ def test_every_path_that_a_document_names_exists() -> None:
             r"`((?:token_keeper|sandbox|deploy|docs|examples|requirements|bench)/[\w./-]*)`", path.read_text()
         )
         assert [name for name in named if not (ROOT / name).exists()] == [], path.name
+
+
+@pytest.mark.parametrize(
+    ("name", "catalogue"),
+    [("README.md", "ja"), ("README.ja.md", "ja"), ("README.zh-TW.md", "zh_TW")],
+)
+def test_the_words_of_the_status_page_are_those_that_it_shows(name: str, catalogue: str) -> None:
+    rows = re.findall(r"^\| `\w+` \| \*(.+?)\* \|", text(name), re.M)
+    kind = "msgid" if name == "README.md" else "msgstr"
+    shown = re.findall(rf'^{kind} "(.+)"$', text(f"token_keeper/locale/{catalogue}/LC_MESSAGES/messages.po"), re.M)
+    assert len(rows) == 5
+    assert set(rows) <= set(shown)
