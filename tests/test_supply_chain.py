@@ -90,3 +90,17 @@ def test_no_package_registry_is_named() -> None:
     files += [str(path.relative_to(ROOT)) for path in (ROOT / ".github").rglob("*.yml")]
     for name in files:
         assert not re.search(r"--(extra-)?index-url|--find-links|index-url *=", (ROOT / name).read_text()), name
+
+
+def test_every_folder_with_locked_packages_gets_updates() -> None:
+    """Dependabot looks into the folders that its file names, and into no other."""
+    listed = set(re.findall(r"[\[ ](/[\w/]*)", (ROOT / ".github/dependabot.yml").read_text()))
+    locks = [ROOT / name for name in SOURCES]
+    locks += [path for path in ROOT.glob("tests/**/package-lock.json") if "node_modules" not in path.parts]
+    assert {f"/{lock.parent.relative_to(ROOT)}".removesuffix(".") for lock in locks} <= listed
+
+
+def test_the_workflow_runs_the_checks_and_nothing_else() -> None:
+    workflow = (ROOT / ".github/workflows/ci.yml").read_text()
+    assert re.findall(r"run: (.*)", workflow) == [".ci/run"]
+    assert set(re.findall(r"uses: ([\w/-]+)@v\d+$", workflow, re.M)) == {"actions/checkout", "actions/setup-python"}
