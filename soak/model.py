@@ -61,8 +61,9 @@ class Model:
 
     def after(self, call: Call, process: Process, mishap: Mishap | None, now: float) -> None:
         """A call is over; whether it had its effect is read from the sandboxes."""
+        process.account = call.secret or process.account
         if mishap:
-            process.disturbed.add(self.secret_of(call))
+            process.disturbed |= {process.account, self.secret_of(call)} - {""} if call.token else {call.secret}
         if call.name == "refresh":
             self._refreshed(call, process, mishap)
         if call.name == "me":

@@ -23,6 +23,7 @@ from token_keeper.secret_manager import connect
 LABELS = {MANAGED_BY: KEEPER, "team": "social"}
 MARKS = {"owner": "somebody@example.com"}
 WRONG_ID = "99999999999999999"
+LAST_DAYS = timedelta(days=6)  # in which whoever was told does what must be done
 NO_TOKENS = ("not a token at all", '{"access_token": "THAA"}', "THneverissued")  # the last one looks like a token
 _AROUND = (("", ""), ("", ""), ("", "\n"), ("", "\r\n"), (" ", " "), ("\ufeff", "\r\n"), ("\u00a0", "\n"))
 _ACTS = {
@@ -179,10 +180,11 @@ class Operators:
         self._mistakes.append(Mistake(secret, until, undo))
 
     def mend(self, everything: bool = False) -> None:
-        """Undo the mistakes whose time has come, or all."""
+        """Undo the mistakes whose time has come, or all; and those with an account in its last days, as was told."""
         now, waiting = self._stage.clock.now(), []
         for mistake in self._mistakes:
-            if everything or mistake.until <= now:
+            life = self._model.life_left(mistake.secret)
+            if everything or mistake.until <= now or (life and life < LAST_DAYS):
                 mistake.undo()
             else:
                 waiting.append(mistake)

@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.threads.person import Person
 from sandbox.threads.tokens import DEFAULT_SCOPES
 from soak import processes
-from soak.operators import LABELS, MARKS, Operators
+from soak.operators import LABELS, LAST_DAYS, MARKS, Operators
 from soak.processes import Process
 from soak.stage import Stage
 from soak.violation import Violation
@@ -17,7 +17,6 @@ from token_keeper.account import USER_ID
 
 CALLBACK = "https://keeper.example/callback"
 STRANGER = "zz.stranger"
-LAST_DAYS = timedelta(days=6)
 Doing = tuple[Process, Callable[[], None]]
 _WIDER: tuple[str, ...] = (*DEFAULT_SCOPES, "threads_manage_insights")
 _WITHOUT_BASIC = tuple(scope for scope in DEFAULT_SCOPES if scope != "threads_basic")

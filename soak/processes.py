@@ -26,10 +26,11 @@ class Killed(BaseException):
 class Process:
     """One call of a function, or what somebody does by hand. `kind` is refresh, look, sign_in, remove or operator.
 
-    `began` is when its request came, by the simulated clock, `answered` is whether its run went through. Until the next
-    request it collects the secrets whose calls were disturbed, the versions that it stored in each, and the usernames
-    that an ERROR was logged for. `listed` is what it saw when it listed the versions of a secret last: the tokens of
-    the enabled ones. `buried` is living tokens that it has stored another one over, until it stores them again.
+    `began` is when its request came, by the simulated clock, `answered` is whether its run went through, `account` is
+    the secret that it works on. Until the next request it collects the secrets whose calls were disturbed, the versions
+    that it stored in each, and the usernames that an ERROR was logged for. `listed` is what it saw when it listed the
+    versions of a secret last: the tokens of the enabled ones. `buried` is living tokens that it has stored another one
+    over, until it stores them again.
     """
 
     kind: str
@@ -37,6 +38,7 @@ class Process:
     lied_to: bool = False
     began: float = 0.0
     answered: bool = False
+    account: str = ""
     disturbed: set[str] = field(default_factory=set)
     stored: dict[str, set[int]] = field(default_factory=dict)
     errors: set[str] = field(default_factory=set)
@@ -50,7 +52,7 @@ class Process:
 
     def begin(self, now: float) -> None:
         """Begin to answer a request."""
-        self.began, self.answered = now, False
+        self.began, self.answered, self.account = now, False, ""
         for collected in (self.disturbed, self.stored, self.errors, self.listed, self.buried):
             collected.clear()
 

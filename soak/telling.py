@@ -133,15 +133,18 @@ class Telling:
             return
         (complaint,) = complaints
         said = f"a run said {told.outcome if told else 'nothing'}. {self._model.describe(secret)}"
-        if complaint and not (told and told.is_loud):
+        stands = self._manager.annotations(secret).get("problem") in NEEDS_A_PERSON  # an earlier run has told it
+        if complaint and not stands and not (told and told.is_loud):
             raise Violation(f"{secret}: SILENCE: {complaint}, and {said}")
-        if complaint is None and told and told.outcome in NEEDS_A_PERSON and self._is_well(secret):
+        if complaint is None and told and told.outcome in NEEDS_A_PERSON and self._is_well(secret, told):
             raise Violation(f"{secret}: FALSE ALARM: {told.detail}, and {said}")
         self.counted[f"told: {complaint}"] += complaint is not None
 
-    def _is_well(self, secret: str) -> bool:
+    def _is_well(self, secret: str, told: Told) -> bool:
+        """Return whether nothing is wrong with an account. The next refresh finds out that a grant has come back."""
         model, tokens = self._model, self._model.held(secret).values()
-        return model.whole(secret) and not model.grant_ended(secret) and not any(map(model.is_short_lived, tokens))
+        may_have_ended = "grant ended" in told.detail or model.grant_ended(secret)
+        return model.whole(secret) and not may_have_ended and not any(map(model.is_short_lived, tokens))
 
     @staticmethod
     def _check_near_end(secret: str, told: Told, now: datetime) -> None:

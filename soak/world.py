@@ -98,6 +98,7 @@ class World:
             self.manager.quota, self.weather.quiet = quota, False
 
     def _begin_outage(self) -> None:
+        self.people.operators.mend(everything=True)  # or what is enabled later could end before the outage does
         rooms = [
             life - (TO_BE_SIGNED_IN if person.private else TO_BE_REFRESHED)
             for secret, person in self.model.accounts.items()

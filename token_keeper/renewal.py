@@ -77,18 +77,23 @@ class Renewal:
 
     def _young(self, account: Account) -> Result:
         """Report a token that is not due. That its grant has ended is believed when `/me` confirms it."""
-        result = self.judge.described(account, Outcome.TOO_YOUNG)
-        if result.outcome == Outcome.TOO_YOUNG or account.problem:
+        result, facts = self.judge.described(account, Outcome.TOO_YOUNG), account.facts
+        if result.outcome == Outcome.TOO_YOUNG or account.problem or facts is None:
             return result
-        for version in self.store.versions(account)[:1]:
-            try:
-                identify(self.threads, account, self.store.access(account, version).token)
-            except PermissionMissing:
-                return result
-            assert account.facts is not None
-            changed = replace(account, facts=replace(account.facts, data_access_expires_at=None))
-            return self.judge.described(self.store.describe(changed, account), Outcome.TOO_YOUNG)
+        for version in self.store.versions(account):
+            if version.number == facts.number:
+                return self._asked(account, facts, self.store.access(account, version).token, result)
         return result
+
+    def _asked(self, account: Account, facts: Facts, token: str, ended: Result) -> Result:
+        try:
+            identify(self.threads, account, token)
+        except PermissionMissing:
+            return ended
+        except PermanentError:  # something else is the matter, and the next refresh says what
+            return self.judge.result(account, Outcome.TOO_YOUNG)
+        changed = replace(account, facts=replace(facts, data_access_expires_at=None))
+        return self.judge.described(self.store.describe(changed, account), Outcome.TOO_YOUNG)
 
     def _renew_from_any(self, account: Account, versions: list[Version]) -> Result:
         """Renew from the newest version, or from the next that Threads does not refuse: it may be the living one."""

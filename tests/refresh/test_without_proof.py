@@ -103,3 +103,18 @@ def test_a_grant_whose_end_is_only_remembered_is_not_said_to_have_ended(world: W
     for _ in range(100):
         assert world.run()["outcome"] in ("refreshed", "too_young")
         world.clock.forward(DAY + HOUR)
+
+
+@pytest.mark.parametrize("pasted", [None, "THnever-issued"])
+@pytest.mark.parametrize("confirmed", [True, False])
+def test_a_grant_that_has_ended_by_the_annotations_is_believed_when_me_confirms_it(
+    world: World, confirmed: bool, pasted: str | None
+) -> None:
+    world.run()
+    world.describe(**{"data-access-expires-at": "2020-01-01T00:00:00Z"})
+    if confirmed:
+        world.threads.control.fail("me", "permission", times=None)
+    if pasted:
+        world.manager.add(ALICE, pasted)
+    assert world.run()["outcome"] == ("sign_in_again" if confirmed else "too_young")
+    assert ("data-access-expires-at" in world.manager.annotations(ALICE)) == confirmed

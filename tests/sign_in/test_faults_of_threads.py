@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +29,7 @@ from tests.sign_in.steps import (
 from tests.support.app import serve
 from tests.support.sign_in import sign_in
 from tests.support.timing import allowed
+from tests.threads_client.server import serving
 from token_keeper.limits import Limits
 
 TRANSIENT = ("unknown_error", "unknown_error_400", "unavailable", "code_2", "transient_flag", "html_502")
@@ -317,6 +319,27 @@ def test_whatever_hangs_the_callback_answers_within_its_limit(
     assert reply.status_code in (502, 503)
     assert reply.headers["Set-Cookie"].startswith(COOKIE)
     assert "Max-Age=0" in reply.headers["Set-Cookie"]
+    assert_nothing_kept(manager)
+
+
+def test_an_answer_whose_headers_never_end_does_not_keep_the_browser_waiting(
+    settings: None, manager: SecretManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each byte comes in time, so no timeout of the connection ends it."""
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(80):
+            time.sleep(0.05)
+            connection.sendall(b"x")
+
+    oauth = serve("oauth", callback=0.8)
+    with serving(drip) as server:
+        monkeypatch.setenv("THREADS_API_URL", server.url)
+        state, _ = login(oauth)
+        started = time.monotonic()
+        assert get(oauth, f"/callback?code=c&state={state}").status_code == 503
+        assert time.monotonic() - started < 3
     assert_nothing_kept(manager)
 
 
