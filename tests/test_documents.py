@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.__main__ import SELECTIONS
 from main import OAuth
 from sandbox import ports
 from sandbox.plan import PEOPLE, Plan
@@ -224,3 +225,10 @@ def test_the_words_of_the_status_page_are_those_that_it_shows(name: str, catalog
     shown = re.findall(rf'^{kind} "(.+)"$', text(f"token_keeper/locale/{catalogue}/LC_MESSAGES/messages.po"), re.M)
     assert len(rows) == 5
     assert set(rows) <= set(shown)
+
+
+def test_the_document_on_performance_names_the_groups_that_are_measured() -> None:
+    table = text("docs/performance.md")
+    groups = set(re.findall(r"^## (.+)$", text("bench/RESULTS.md"), re.M))
+    assert set(cells(table, 1)) == groups
+    assert set(cells(table, 2)) == {f"`make bench-{name}`" for name in SELECTIONS}
