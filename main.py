@@ -141,7 +141,7 @@ class OAuth:
         return web.json_reply(200, {"url": f"{settings.public_url}/deletion?code={code}", "confirmation_code": code})
 
     def _remove(self, settings: OAuthSettings, request: Request, event: str, *, identity: bool) -> list[Removal] | None:
-        """Return what was removed, None if something is still there: whoever asked may ask again."""
+        """Return what was removed, or None if something is still there, so that Meta asks again."""
         from token_keeper import removal, signed_request
 
         self._forms.read(request)
@@ -282,7 +282,7 @@ def _failed_sign_in(request: Request, error: KeeperError, settings: OAuthSetting
 
 
 def _refusal(request: Request, error: KeeperError, base: str) -> Response:
-    """Return what an error is told as to whoever asked: `str(error)` may be shown to anybody."""
+    """Return the reply to an error. `str(error)` may be shown to anybody."""
     row = verdict(error)
     if request.method == "POST":
         return web.json_reply(row.status, {"error": str(error)})

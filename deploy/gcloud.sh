@@ -148,7 +148,7 @@ advice() {  # advice MESSAGE COMMAND
     echo "read the build's log (Cloud Build → History in the console). What was deployed before still runs."
   elif [[ $1 =~ PERMISSION_DENIED|does\ not\ have\ permission|ermission.*denied|403|lacks ]]; then
     echo "$ACCOUNT may not do \"$2\" in project $PROJECT_ID."
-    echo "setup, account, forget and remove want an owner; so does the first deploy. Later deploys can run as"
+    echo "setup, account, forget and remove need an owner; so does the first deploy. Later deploys can run as"
     echo "threads-build, which ./deploy.sh setup gives its rights; else ask for the role that the message names."
   else
     echo "see the message above; \`gcloud --verbosity=debug\` says more."

@@ -20,7 +20,7 @@ from soak.world import live
 
 def main() -> int:
     args = _arguments()
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # a server that ends while asked is no news here
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # a server that ends during a call is expected here
     seeds = [args.seed] if args.seed is not None else list(range(1, args.seeds + 1))
     started, reports = time.monotonic(), []
     spawn = multiprocessing.get_context("spawn")

@@ -97,7 +97,7 @@ class People:
     # Signing in
 
     def _sign_in(self, secret: str, person: Person, careful: bool = False) -> Doing:
-        """Sign in; now and then, unless careful, with other boxes ticked than last time."""
+        """Sign in. A person who is not careful sometimes ticks other boxes than last time."""
         scopes: tuple[str, ...] = DEFAULT_SCOPES
         if not careful:
             scopes = self._rng.choices((DEFAULT_SCOPES, _WIDER, _WITHOUT_BASIC), (6, 3, 1))[0]

@@ -75,7 +75,7 @@ def pause() -> None:
 
 
 def at_once(work: Callable[[], T]) -> Future[T]:
-    """Do at once what the functions do meanwhile: two threads of a process would make every life another one."""
+    """Run now what the functions run in a second thread: with threads no life could be repeated."""
     future: Future[T] = Future()
     try:
         future.set_result(work())

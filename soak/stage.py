@@ -55,7 +55,7 @@ class Report:
 
 
 class Stage:
-    """Takes over the process's time and wires, so it wants a process of its own."""
+    """Replaces the time and the connections of the process, so it needs a process of its own."""
 
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)

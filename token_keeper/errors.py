@@ -12,16 +12,16 @@ class KeeperError(Exception):
 
 
 class PassingError(KeeperError):
-    """Gone by itself; the operator waits for the next run."""
+    """Passes by itself; the operator waits for the next run."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
-        """`retry_after` is how many seconds the other side wants to be left alone, None where it did not say."""
+        """`retry_after` is for how many seconds the other side asks not to be called, None if it does not say."""
         super().__init__(message)
         self.retry_after = retry_after
 
 
 class PermanentError(KeeperError):
-    """Here until a person acts; which person, and how, is the subclass's matter."""
+    """Stays until a person acts. The subclass says who must do what."""
 
     def __init__(self, message: str, refusal: str | None = None) -> None:
         """`refusal` is the codes of a refusal that may be about the app as well as about one token."""

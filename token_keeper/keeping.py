@@ -107,7 +107,7 @@ class Keeping:
         return self._finished(before, replace(result, number=number, token_changed=False), current)
 
     def once_more(self, account: Account, used: Used) -> Used:
-        """Return the token as it is stored in one more version: a store that does not take it must not cost it."""
+        """Add the token again before it is refreshed, and return that version. It fails if the store takes nothing."""
         number = self._added(account, used.token)
         return Used(replace(used.version, number=number), replace(used.payload, is_bare=True), used.listed)
 

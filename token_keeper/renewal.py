@@ -171,7 +171,7 @@ class Renewal:
             raise
 
     def _is_young(self, used: Used) -> bool:
-        """Return whether the token was made or refreshed within a day, by a refresh whose reply was lost included."""
+        """Return whether the token was made or refreshed within a day, also by a refresh whose reply was lost."""
         if is_younger_than(REFRESHABLE_AFTER, used.version.created_at, self.clock.now()):
             return True
         inspection = self.threads.inspect(used.token)

@@ -1,4 +1,4 @@
-"""The page on which a person reads what became of a deletion: as it is, and no better."""
+"""The page that says what became of a deletion request, and claims no more than is true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A connection to Secret Manager that swallows what is sent costs a sign-in some seconds, and not its code."""
+"""A connection to Secret Manager that swallows what is sent costs a sign-in some seconds, but not its code."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Server:
 
 @contextmanager
 def serving(*replies: Reply, tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    """Answer one connection after the other with these replies, and all later ones with the last.
+    """Answer each connection with the next of these replies, and all later ones with the last.
 
     None closes the connection without an answer.
     """

@@ -53,7 +53,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 def late(head: bytes, *pieces: bytes) -> Callable[[socket.socket], None]:
-    """Return an answer whose last piece comes after the deadline, and none so long after another that reading ends."""
+    """Return an answer that ends after the deadline, in pieces whose pauses are shorter than the read timeout."""
 
     def answer(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\n" + head)
