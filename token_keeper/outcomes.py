@@ -51,10 +51,10 @@ class Verdict:
 
 
 _AGAIN = "You can sign in again whenever you like."
-_START_OVER = "Start over from the start page."
+_START_OVER = "Start the sign-in over."
 _TELL = " If it happens again, tell the operator of this service."
-_WAIT = "Wait a minute, then start over from the start page."
-_WAIT_LONGER = "Wait a while, an hour if it happens again, then start over from the start page."
+_WAIT = "Wait a minute, then start the sign-in over."
+_WAIT_LONGER = "Wait a while, an hour if it happens again, then start the sign-in over."
 _ASK = "The operator of this service must change something; the log says what."
 _COMPARE = (
     " Most often it is THREADS_APP_ID (the Threads app id, not the Meta app id), THREADS_APP_SECRET or the redirect "
@@ -97,7 +97,7 @@ VERDICTS: dict[type[KeeperError], Verdict] = {
     errors.SettingError: _misconfigured("This service is not set up", _ASK),
     # Threads
     errors.ThreadsUnavailable: _passing(503, "Try again", _WAIT),
-    errors.LostReply: _passing(502, "Threads did not answer", f"{_START_OVER} The sign-in may have been used up."),
+    errors.LostReply: _passing(502, "The sign-in was interrupted", f"{_START_OVER} This one may have been used up."),
     errors.UnusableReply: _passing(502, "Threads gave an unusable answer", _START_OVER),
     errors.Throttled: _passing(503, "Try again later", _WAIT_LONGER),
     errors.BlockedForNow: _passing(503, "Try again later", _WAIT_LONGER),

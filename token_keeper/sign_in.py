@@ -73,7 +73,8 @@ def check_state(
     """
     if not returned or len(returned) > _LONGEST_TEXT:
         raise BadRequest("Threads sent no state that this service made.")
-    made = _states(settings).read(returned, now, too_old=SignInExpired)
+    expired = SignInExpired("A sign-in must be finished within ten minutes.")
+    made = _states(settings).read(returned, now, too_old=expired)
     if not secrets.compare_digest(returned.encode(), cookie.encode()):
         raise _not_of_this_browser(settings, made.get("host") == short_hash(host), short_hash(returned) in finished)
 

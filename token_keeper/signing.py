@@ -33,7 +33,7 @@ class Signer:
     def sign(self, payload: dict[str, Any], now: datetime) -> str:
         return str(self._serializer.dumps([int(now.timestamp()), payload]))
 
-    def read(self, text: str, now: datetime, too_old: type[BadRequest] = BadRequest) -> dict[str, Any]:
+    def read(self, text: str, now: datetime, too_old: BadRequest | None = None) -> dict[str, Any]:
         """Return what was signed. Raises BadRequest if it was changed or made elsewhere, `too_old` if it is too old."""
         try:
             signed_at, payload = self._serializer.loads(text)
@@ -44,7 +44,7 @@ class Signer:
             raise BadRequest("This link was not made by this service, or was changed.")
         age = now - datetime.fromtimestamp(signed_at, UTC)
         if not -_CLOCK_DIFFERENCE <= age <= self._max_age:
-            raise too_old("This link is too old.")
+            raise too_old or BadRequest("This link is too old.")
         return dict(payload)
 
 
