@@ -17,7 +17,7 @@ from flask import Request, Response
 from token_keeper import log, sign_in, web
 from token_keeper.clients import Clients
 from token_keeper.deadline import within
-from token_keeper.errors import KeeperError, NotByAPerson, PassingError, ThreadsUnavailable
+from token_keeper.errors import KeeperError, NotByAPerson, PassingError, ThreadsUnavailable, UnknownCode
 from token_keeper.outcomes import verdict
 from token_keeper.settings import OAuthSettings, RefreshSettings
 from token_keeper.signing import Deletion, DeletionState
@@ -286,8 +286,9 @@ def _refusal(request: Request, error: KeeperError, base: str) -> Response:
     row = verdict(error)
     if request.method == "POST":
         return web.json_reply(row.status, {"error": str(error)})
-    values = {"title": row.title, "message": str(error), "advice": row.visitor, "retry": row.status != 500}
-    return web.page(request, row.status, "error.html", base=base, **values)
+    retry = row.status != 500 and not isinstance(error, UnknownCode)
+    values = {"base": base, "title": row.title, "message": str(error), "advice": row.visitor, "retry": retry}
+    return web.page(request, row.status, "error.html", **values)
 
 
 def _not_removed() -> Response:

@@ -170,6 +170,10 @@ class SignInRefused(BadRequest):
     """Threads sent the person back with an error; they start over, and tell the operator if it goes on."""
 
 
+class UnknownCode(BadRequest):
+    """A deletion code that this service did not make; the person looks for the one that Threads showed."""
+
+
 class NotByAPerson(BadRequest):
     """A browser asked ahead of its person; it asks again when the person comes."""
 

@@ -130,6 +130,7 @@ VERDICTS: dict[type[KeeperError], Verdict] = {
     errors.SignInFinished: _refused(400, "This sign-in is over", _AGAIN),
     errors.SignInElsewhere: _refused(400, "This sign-in cannot be finished here", _START_OVER),
     errors.SignInRefused: _refused(400, "Threads refused", _START_OVER + _TELL),
+    errors.UnknownCode: _refused(400, "This code is not known", "Open the whole address that Threads showed you."),
     errors.NotByAPerson: Verdict(Outcome.RETRY_LATER, 503, Severity.INFO, "Not yet", "", ""),
     errors.BodyTooLarge: _refused(413, "That did not work", _START_OVER),
     errors.Overloaded: _passing(503, "Try again", _WAIT),

@@ -16,7 +16,7 @@ from typing import Any
 
 from itsdangerous import BadData, URLSafeSerializer
 
-from token_keeper.errors import BadRequest
+from token_keeper.errors import BadRequest, UnknownCode
 from token_keeper.settings import Secret
 
 _CLOCK_DIFFERENCE = timedelta(minutes=1)  # between two instances
@@ -81,14 +81,14 @@ class DeletionState:
 
     @classmethod
     def read(cls, key: Secret, code: str) -> DeletionState:
-        """Return the state that a code stands for; raise BadRequest if we did not make it."""
+        """Return the state that a code stands for; raise UnknownCode if we did not make it."""
         try:
             raw = base64.b32decode(code.encode("ascii"))
         except ValueError:
-            raise BadRequest("This code was not made here.") from None
+            raise UnknownCode("This code was not made here.") from None
         payload, mac = raw[:9], raw[9:]
         if len(raw) != 25 or not hmac.compare_digest(mac, _mac(key, payload)):
-            raise BadRequest("This code was not made here.")
+            raise UnknownCode("This code was not made here.")
         state, seconds, later = struct.unpack(">BII", payload)
         destroyed_on = datetime.fromtimestamp(later, UTC) if later else None
         return cls(Deletion(state), datetime.fromtimestamp(seconds, UTC), destroyed_on)

@@ -246,6 +246,24 @@ def test_an_old_receipt_says_that_the_sign_in_succeeded_then(
     assert oauth.get(f"{location}&{location.partition('?')[2]}").status_code == 400
 
 
+def test_only_who_can_sign_in_is_offered_to_do_so_again(
+    oauth: FlaskClient, threads: LocalThreads, replies: dict[str, TestResponse]
+) -> None:
+    button = f'<a class="button" href="{PUBLIC_URL}/login">Sign in again</a>'
+    for name in ("400", "403", "502", "503", "bad receipt"):
+        assert button in replies[name].text, name
+    for name in ("404", "500", "bad deletion code"):
+        assert button not in replies[name].text, name
+        assert f'href="{PUBLIC_URL}/"' in replies[name].text, name
+
+
+def test_no_page_says_a_sentence_twice(replies: dict[str, TestResponse]) -> None:
+    for name in ("400", "403", "404", "500", "502", "503", "bad receipt", "bad deletion code"):
+        (main,) = re.findall(r"<main>(.*?)(?:<details|</main>)", replies[name].text, re.DOTALL)
+        said = [text.strip(" .") for text in re.split(r"<[^>]+>|(?<=\.) ", main) if text.strip()]
+        assert len(said) == len(set(said)), (name, said)
+
+
 # Languages
 
 
