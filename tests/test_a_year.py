@@ -13,7 +13,6 @@ from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
 
-pytestmark = pytest.mark.no_cover  # it would take twice as long, and runs no line that others do not
 DAYS, DAY = 400, timedelta(days=1)
 
 

@@ -147,7 +147,7 @@ def test_it_is_too_old_a_second_after_its_age_and_not_of_the_future(text: str, r
     assert not accepted(read, text, NOW - timedelta(days=365))
 
 
-def test_a_code_whose_signature_was_made_for_nothing_in_particular_is_refused() -> None:
+def test_a_code_signed_without_a_purpose_is_refused() -> None:
     payload = struct.pack(">BII", Deletion.DESTROYED, int(NOW.timestamp()), 0)
     mac = hmac.digest(KEY.reveal().encode(), payload, "sha256")[:16]
     assert not accepted(read_code, base64.b32encode(payload + mac).decode())

@@ -82,7 +82,7 @@ class Canned:
 
 
 @given(st.integers(100, 599), st.binary(), JUNK)
-def test_no_bytes_break_the_reader_of_replies(status: int, body: bytes, retry_after: str) -> None:
+def test_no_bytes_break_the_reading_of_replies(status: int, body: bytes, retry_after: str) -> None:
     with suppress(KeeperError):
         assert isinstance(understand(Reply(status, body, retry_after)), dict)
 

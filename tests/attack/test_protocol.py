@@ -162,7 +162,7 @@ def test_what_the_framework_would_answer_by_itself_has_our_headers_and_leads_now
     assert "evil.example" not in head
 
 
-def test_slow_clients_below_the_number_of_threads_keep_nobody_waiting(nothing_changes: Target) -> None:
+def test_slow_clients_fewer_than_the_threads_do_not_delay_others(nothing_changes: Target) -> None:
     unfinished = [
         b"GET / HTTP/1.1\r\nHost: x\r\nX-",
         b"POST /delete HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\ns",

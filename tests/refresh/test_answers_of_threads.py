@@ -102,7 +102,7 @@ def test_no_error_in_any_shape_changes_anything(world: World, shape: int, status
 
 
 @pytest.mark.parametrize("shape", [1, 2, 3, 4])
-def test_a_dead_token_is_told_in_any_shape(world: World, shape: int) -> None:
+def test_a_dead_token_is_recognized_in_any_shape_of_error(world: World, shape: int) -> None:
     world.threads.people.revoke("alice")
     world.threads.control.fail("refresh", "expired", times=None, shape=shape)
     world.threads.control.fail("me", "expired", times=None, shape=shape)

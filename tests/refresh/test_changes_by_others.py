@@ -122,7 +122,7 @@ def test_a_token_that_is_destroyed_during_its_refresh_is_not_stored_again(world:
     assert max(world.manager.states(ALICE)) == used
 
 
-def test_not_knowing_whether_it_was_taken_away_loses_no_token(world: World) -> None:
+def test_a_token_is_stored_if_the_old_version_cannot_be_looked_up(world: World) -> None:
     def deny(method: str, resource: str, when: str) -> None:
         if "refresh" in world.calls():
             world.manager.deny(["ListSecretVersions"])

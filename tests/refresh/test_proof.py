@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import pytest
 import responses
 
 from tests.refresh.world import ALICE, ALICE_ID, ALICE_NAME, DAY, World, account
+from tests.support.processes import until
 
 
 def test_a_token_that_cannot_be_inspected_is_proven_by_me(world: World) -> None:
@@ -52,9 +54,17 @@ def test_a_new_token_that_is_said_to_be_invalid_is_not_kept(world: World) -> Non
 
 def test_a_new_token_that_died_at_once_like_the_old_one_is_not_described(world: World) -> None:
     before = world.manager.annotations(ALICE)
-    world.threads.control.fail("refresh", "delay", seconds=0.3)
-    threading.Timer(0.15, world.threads.people.revoke, ("alice",)).start()
+    world.threads.control.fail("refresh", "delay", seconds=0.6)
+
+    def revoke() -> None:
+        until(lambda: "refresh" in world.calls())
+        time.sleep(0.2)  # until the new token exists, whose reply is delayed
+        world.threads.people.revoke("alice")
+
+    revoking = threading.Thread(target=revoke)
+    revoking.start()
     assert world.run()["outcome"] == "retry_later"
+    revoking.join()
     assert "debug" in world.calls()
     assert world.manager.annotations(ALICE) == before
     assert world.run()["outcome"] == "sign_in_again"

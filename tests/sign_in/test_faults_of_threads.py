@@ -78,7 +78,7 @@ STATUS = {
         ("me", {"another_person": 403}),
     ],
 )
-def test_whatever_fails_on_the_way_has_its_status_and_stores_nothing(
+def test_every_fault_of_a_sign_in_has_its_status_and_stores_nothing(
     settings: None,
     limits: dict[str, Any],
     threads: LocalThreads,
@@ -266,7 +266,7 @@ def test_whose_a_token_is_and_what_it_may_do_are_asked_side_by_side(
     assert time.monotonic() - started < allowed(1.15)
 
 
-def test_a_wrong_app_secret_is_the_operators_business(
+def test_a_wrong_app_secret_is_a_mistake_of_the_operator(
     oauth: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,
@@ -306,7 +306,7 @@ def test_a_passing_fault_after_the_code_exchange_is_tried_again(
 
 
 @pytest.mark.parametrize("call", ["exchange_code", "exchange_token", "me", "debug"])
-def test_whatever_hangs_the_callback_answers_within_its_limit(
+def test_the_callback_answers_within_its_limit_whichever_call_hangs(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, call: str
 ) -> None:
     assert Limits().callback <= 85

@@ -107,7 +107,7 @@ def test_an_answer_of_which_a_part_is_missing_at_the_deadline_is_lost(
         exchange_code(patient_client_of(server.url))
 
 
-def test_a_hanging_server_ends() -> None:
+def test_a_call_to_a_hanging_server_ends() -> None:
     started = time.monotonic()
     with serving(lambda _: time.sleep(1)) as server:
         with pytest.raises(LostReply):

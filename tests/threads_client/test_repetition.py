@@ -71,7 +71,7 @@ def test_a_refusal_is_not_asked_again(body: dict[str, Any]) -> None:
         assert len(server.requests) == 1
 
 
-def test_a_refused_connection_lost_no_reply_and_tells_no_secret(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_connection_is_no_lost_reply_and_shows_no_secret(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         client = client_of(f"http://127.0.0.1:{listener.getsockname()[1]}", attempts=1)
