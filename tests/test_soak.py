@@ -122,6 +122,18 @@ def test_a_new_token_survives_one_conflict_in_secret_manager_where_the_old_one_i
     assert threads.tokens.alive(manager.newest(ALICE))
 
 
+def test_a_new_token_is_stored_although_secret_manager_takes_nothing_for_a_quarter_of_an_hour(
+    kept: str, threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: Client
+) -> None:
+    threads.control.turn({"old_token_dies": True})
+    clock.forward(DAY)
+    begun = clock.now()
+    manager.fail("AddSecretVersion", grpc.StatusCode.UNAVAILABLE, times=130)
+    assert refresh.post("/").get_json()["outcomes"] == {"refreshed": 1}
+    assert clock.now() - begun > timedelta(minutes=12)
+    assert threads.tokens.alive(manager.newest(ALICE))
+
+
 def daily_runs_end_with(outcome: str, days: int, clock: Clock, refresh: Client) -> None:
     for _ in range(days):
         clock.forward(DAY)

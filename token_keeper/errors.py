@@ -107,6 +107,10 @@ class StoreConflict(StoreUnavailable):
     """The secret was changed by somebody else in the meantime; the caller reads it again."""
 
 
+class Overtaken(StoreConflict):
+    """Somebody stored a newer version, or took the used one away, while a token was to be stored; nothing to do."""
+
+
 class StoreRefused(PermanentError):
     """Secret Manager refuses the call; the operator runs `./deploy.sh check`, which finds the missing right."""
 

@@ -6,24 +6,26 @@ before the new token is proven and stored.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from token_keeper.access_token import WORRY
 from token_keeper.account import Account
 from token_keeper.errors import (
     ForeignToken,
     KeeperError,
+    Overtaken,
     PermissionMissing,
-    StoreConflict,
     ThreadsUnavailable,
     TokenRefused,
     WrongBinding,
 )
 from token_keeper.judgement import Judge
 from token_keeper.outcomes import Outcome
-from token_keeper.proof import facts_of, identify, prove
+from token_keeper.proof import Proof, end_of, facts_of, identify, prove
 from token_keeper.report import Result
 from token_keeper.turns import Turns
 
@@ -145,37 +147,54 @@ class Keeping:
     def _add(self, account: Account, used: Used, token: str) -> tuple[int, list[Version]]:
         """Store a token as the newest version. Return its number, and the enabled versions before it, newest first.
 
-        Raises StoreConflict, and stores nothing, if somebody took the used version away meanwhile, or stored a newer
-        one that lives: a sign-in or a paste wins.
+        Raises Overtaken, and stores nothing, if somebody took the used version away meanwhile, or stored a newer one
+        that lives: a sign-in or a paste wins. This is looked at again before each repetition.
         """
-        try:
-            current = self.store.versions(account)
-        except KeeperError:
-            current = used.listed  # not to know is no reason to lose a token
+        seen = [used.listed]
+
+        def look_again() -> None:
+            try:
+                seen.append(self.store.versions(account))
+            except KeeperError:
+                return  # not to know is no reason to lose a token
+            self._stop_if_overtaken(account, seen[-1], used, token)
+
+        look_again()
+        return self._added(account, token, look_again), seen[-1]
+
+    def _stop_if_overtaken(self, account: Account, current: list[Version], used: Used, token: str) -> None:
         if used.version.number not in [version.number for version in current]:
-            raise StoreConflict("The token was taken away while it was being refreshed.")
+            raise Overtaken("The token was taken away while it was being refreshed.")
         for version in current:
             if version.number > used.listed[0].number and version.number != used.version.number:
                 self._stop_if_it_lives(account, version, used, token)
-        return self._added(account, token), current
 
     def _stop_if_it_lives(self, account: Account, newer: Version, used: Used, token: str) -> None:
-        """Raise StoreConflict if a newer version lives. One that may be a one-hour token must not be all there is."""
+        """Raise Overtaken if a newer version lives. One that may die soon must not become all there is."""
         try:
             found = self.store.access(account, newer).token
             proof = prove(self.threads, account, found)
         except KeeperError:
             return
-        if proof.inspection is None and self._state_of(account, used.token) != _State.ALIVE:
+        if found == token:  # ours, of an attempt whose reply was lost
+            return
+        if not self._is_lasting(proof) and self._state_of(account, used.token) != _State.ALIVE:
             self._added(account, token)
             self._added(account, found)
         elif newer.number < used.version.number:  # a copy of ours lies over it
             self._added(account, found)
-        raise StoreConflict("A newer version was stored in the meantime.")
+        raise Overtaken("A newer version was stored in the meantime.")
 
-    def _added(self, account: Account, token: str) -> int:
+    def _is_lasting(self, proof: Proof) -> bool:
+        now = self.judge.clock.now()
+        ends = end_of(proof.inspection, now) if proof.inspection else None
+        return ends is not None and ends - now >= WORRY
+
+    def _added(self, account: Account, token: str, before_again: Callable[[], None] = lambda: None) -> int:
         try:
-            number = self.store.add(account, token)
+            number = self.store.add(account, token, before_again)
+        except Overtaken:
+            raise
         except KeeperError as error:
             self.turns.stored(False)
             raise NotStored(error) from error

@@ -59,7 +59,9 @@ class Look:
         number = versions[0].number
         if facts is None or number != facts.number:
             detail = f"Version {number} is not described yet; the next run inspects it."
-            return replace(self.judge.result(account, Outcome.CURRENT, detail), facts=None, number=number)
+            late = self.clock.now() - versions[0].created_at > self.refresh_after + LATE
+            outcome = Outcome.RETRY_LATER if late else Outcome.CURRENT
+            return replace(self.judge.result(account, outcome, detail), facts=None, number=number)
         raise TokenRefused("The token has expired.")
 
     def _is_overdue(self, facts: Facts) -> bool:

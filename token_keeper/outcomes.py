@@ -116,6 +116,7 @@ VERDICTS: dict[type[KeeperError], Verdict] = {
     # Secret Manager
     errors.StoreUnavailable: _passing(503, "Try again", _WAIT),
     errors.StoreConflict: _passing(503, "Try again", _WAIT),
+    errors.Overtaken: _passing(503, "Try again", _WAIT),
     errors.StoreRefused: _misconfigured("Secret Manager refuses this service", _ASK + _FIND),
     errors.KeyUnavailable: _misconfigured("Secret Manager refuses this service", _ASK, "Enable or restore that key."),
     errors.NotAToken: _refused(502, "That did not work", _START_OVER, _DESTROY),

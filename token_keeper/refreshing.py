@@ -99,8 +99,9 @@ class Conclusion:
 
     def _blame_the_app(self, results: list[Result]) -> list[Result]:
         refusals = Counter(result.refusal for result in results if result.refusal)
-        refreshed = any(result.outcome == Outcome.REFRESHED for result in results)
-        if refreshed or len(refusals) != 1 or refusals.total() < _TOO_MANY_ALIKE:
+        otherwise = (Outcome.REFRESHED, Outcome.SIGN_IN_AGAIN)
+        differs = any(result.outcome in otherwise and not result.refusal for result in results)
+        if differs or len(refusals) != 1 or refusals.total() < _TOO_MANY_ALIKE:
             return results
         return [self._blamed(result) if result.refusal else result for result in results]
 

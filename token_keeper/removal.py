@@ -50,6 +50,13 @@ def remove(store: TokenStore, request: SignedRequest, *, identity: bool) -> list
 
 
 def _remove(store: TokenStore, account: Account, request: SignedRequest, identity: bool) -> Removal:
+    try:
+        return _remove_once(store, account, request, identity)
+    except StoreConflict:  # a run or a sign-in changed something meanwhile, so everything is looked at again
+        return _remove_once(store, store.reread(account), request, identity)
+
+
+def _remove_once(store: TokenStore, account: Account, request: SignedRequest, identity: bool) -> Removal:
     versions = store.undestroyed_versions(account)
     older = [version for version in versions if version.created_at < request.issued_at]
     newer = {version.number for version in versions if version not in older}
@@ -73,13 +80,6 @@ def _destroy(store: TokenStore, account: Account, versions: list[Version]) -> da
 
 def _clear(store: TokenStore, account: Account, newer: set[int], identity: bool) -> None:
     """Clear the facts of what was destroyed, and with `identity` the binding, unless a newer sign-in is there."""
-    try:
-        _clear_once(store, account, newer, identity)
-    except StoreConflict:  # a run described something meanwhile
-        _clear_once(store, store.reread(account), newer, identity)
-
-
-def _clear_once(store: TokenStore, account: Account, newer: set[int], identity: bool) -> None:
     described_still = account.facts is not None and account.facts.number in newer
     facts, problem = (account.facts, account.problem) if described_still else (None, None)
     user_id = None if identity and not newer else account.user_id

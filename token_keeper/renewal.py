@@ -14,6 +14,7 @@ from token_keeper.access_token import LIFETIME, REFRESHABLE_AFTER, is_due, is_yo
 from token_keeper.account import Account, Facts
 from token_keeper.clock import Clock
 from token_keeper.errors import (
+    PassingError,
     PermanentError,
     PermissionMissing,
     StoreConflict,
@@ -74,23 +75,32 @@ class Renewal:
         except (TokenRefused, UnclearRefusal):
             self._stop_if_replaced(account, versions[0])
             raise
+        except PassingError as error:
+            if facts:
+                raise
+            return replace(self.judge.failed(account, error), stored_at=versions[0].created_at)
 
     def _young(self, account: Account) -> Result:
         """Report a token that is not due. That its grant has ended is believed when `/me` confirms it."""
         result, facts = self.judge.described(account, Outcome.TOO_YOUNG), account.facts
         if result.outcome == Outcome.TOO_YOUNG or account.problem or facts is None:
             return result
-        for version in self.store.versions(account):
+        versions = self.store.versions(account)
+        for version in versions:
             if version.number == facts.number:
-                return self._asked(account, facts, self.store.access(account, version).token, result)
+                token, newest = self.store.access(account, version).token, version == versions[0]
+                return self._asked(account, facts, token, result, newest=newest)
         return result
 
-    def _asked(self, account: Account, facts: Facts, token: str, ended: Result) -> Result:
+    def _asked(self, account: Account, facts: Facts, token: str, ended: Result, *, newest: bool) -> Result:
         try:
             identify(self.threads, account, token)
         except PermissionMissing:
             return ended
-        except PermanentError:  # something else is the matter, and the next refresh says what
+        except PermanentError as error:
+            if newest and isinstance(error, TokenRefused):
+                raise
+            # Something else is the matter, and the next refresh says what.
             return self.judge.result(account, Outcome.TOO_YOUNG)
         changed = replace(account, facts=replace(facts, data_access_expires_at=None))
         return self.judge.described(self.store.describe(changed, account), Outcome.TOO_YOUNG)

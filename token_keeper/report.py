@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from token_keeper.access_token import WORRY, days_left
+from token_keeper.access_token import LIFETIME, WORRY, days_left
 from token_keeper.account import Account, Facts
 from token_keeper.clock import rfc3339
 from token_keeper.outcomes import Outcome
@@ -18,7 +18,8 @@ from token_keeper.outcomes import Outcome
 class Result:
     """One account's outcome.
 
-    `facts` describe the newest version known, `number` is that version's. `detail` says what to do, if anything.
+    `facts` describe the newest version known, `number` is that version's, `stored_at` is when one was stored that
+    nothing describes. `detail` says what to do, if anything.
     `refusal` is the codes of a refusal that may be about the app. `unclear` is whether a refusal says nothing of the
     token. `stored` is whether a token that Threads issued in this run is stored, None if it issued none.
     `token_changed` and `old_token_alive` record what Meta has not established about a refresh.
@@ -35,6 +36,7 @@ class Result:
     stored: bool | None = None
     token_changed: bool | None = None
     old_token_alive: bool | None = None
+    stored_at: datetime | None = None
 
     @property
     def username(self) -> str:
@@ -50,7 +52,7 @@ class Result:
     def is_near_its_end(self, now: datetime) -> bool:
         """Return whether a person must know: the grant ends soon, or the token does and could not be renewed."""
         if self.facts is None:
-            return False
+            return self.stored_at is not None and now - self.stored_at > LIFETIME - WORRY
         grant, renewed = self.facts.data_access_expires_at, self.outcome in (Outcome.REFRESHED, Outcome.TOO_YOUNG)
         return (grant is not None and grant - now < WORRY) or (not renewed and self.facts.expires_at - now < WORRY)
 

@@ -101,8 +101,10 @@ class SecretManager:
         """Access a version. Its quota is 150 times the others', so it has no pace."""
         return self._repeated("access_secret_version", request, None, self._is_passing)
 
-    def add(self, **request: Any) -> Any:
+    def add(self, before_again: Callable[[], None], **request: Any) -> Any:
         """Add a version: until the end whatever passes, and for a while also what refuses.
+
+        `before_again` is called before each repetition, and may raise what ends it.
 
         What is added may be the account's only living token, and a right or a credential may be late by minutes.
         """
@@ -112,7 +114,7 @@ class SecretManager:
             passes = isinstance(error, (*_PASSING, gcp.Aborted))
             return passes or self._clock.monotonic() < refusals_end
 
-        return self._repeated("add_secret_version", request, self._writes, may_pass)
+        return self._repeated("add_secret_version", request, self._writes, may_pass, before_again)
 
     def pages(self, method: str, **request: Any) -> Iterator[Any]:
         """Yield the pages of a listing. The time is checked at each: a listing may have no end."""
@@ -132,6 +134,7 @@ class SecretManager:
         request: dict[str, Any],
         pace: Pace | None,
         may_pass: Callable[[gcp.GoogleAPICallError, float], bool],
+        before_again: Callable[[], None] = lambda: None,
     ) -> Any:
         begun, pause = self._clock.monotonic(), 4 * _SHORTEST_PAUSE
         while True:
@@ -145,6 +148,7 @@ class SecretManager:
                     raise
             self._clock.sleep(min(pause * random.uniform(0.5, 1.0), left / 2))  # noqa: S311 (jitter)
             pause = min(pause * 2, 10.0)
+            before_again()
 
     def _once(self, method: str, request: dict[str, Any]) -> Any:
         left = self._ends - self._clock.monotonic()

@@ -5,7 +5,7 @@ Source: Google Cloud, Secret Manager: "REST Resource: projects.secrets.versions"
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -173,12 +173,12 @@ class TokenStore:
                 return StoreConflict("The version was disabled or destroyed in the meantime.")
         return KeyUnavailable(f"Version {_number(name)} cannot be decrypted: see the key (CMEK) of its secret.")
 
-    def add(self, account: Account, token: str) -> int:
-        """Add a version that holds this token and return its number."""
+    def add(self, account: Account, token: str, before_again: Callable[[], None] = lambda: None) -> int:
+        """Add a version that holds this token and return its number: see `SecretManager.add`."""
         data = token.encode("ascii")
         payload = SecretPayload(data=data, data_crc32c=google_crc32c.value(data))
         with _translating():
-            return _number(self._calls.add(parent=self.secret_name(account), payload=payload).name)
+            return _number(self._calls.add(before_again, parent=self.secret_name(account), payload=payload).name)
 
     def destroy(self, account: Account, version: Version) -> datetime | None:
         """Destroy a version. Return when it will be destroyed if the secret delays that, None if it is already.
@@ -225,7 +225,9 @@ class TokenStore:
             current = self.reread(account)
             if current.user_id not in (before.user_id, account.user_id) or (before.user_id and not current.user_id):
                 raise
-            if current.facts and account.facts and current.facts.number > account.facts.number:
+            if before.facts and not current.facts:
+                raise  # its person took it away meanwhile
+            if current.facts and (not account.facts or current.facts.number > account.facts.number):
                 return current
             return self.save(replace(current, facts=account.facts, problem=account.problem, user_id=account.user_id))
 

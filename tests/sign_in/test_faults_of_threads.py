@@ -349,10 +349,13 @@ def test_nothing_is_stored_once_the_browser_was_told_to_start_over(
 ) -> None:
     assert sign_in(serve("oauth"), threads, "bob").status_code == 303  # what loads slowly is loaded
     oauth = serve("oauth", callback=0.8)
+    threads.control.calls.clear()
     threads.control.fail(call, "delay", None, seconds=1.5)
     assert get(oauth, start(oauth, threads)).status_code in (502, 503)
     time.sleep(2)
     assert_nothing_kept(manager)
+    if call == "exchange_token":
+        assert "me" not in {made for made, _ in threads.control.calls}  # nor is anything asked any more
 
 
 @pytest.mark.parametrize("method", ["GetSecret", "AddSecretVersion", "UpdateSecret"])

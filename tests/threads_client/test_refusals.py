@@ -44,6 +44,8 @@ APP_TEXTS = (
     "Application has been deleted",
     "The app is in development mode",
     "Invalid app id",
+    "To reactivate it, go to the app dashboard.",
+    "API access deactivated.",
     "This app is not active",
     "The user does not have the tester role on the app",
 )
