@@ -62,7 +62,7 @@ def settings(monkeypatch: pytest.MonkeyPatch, threads: LocalThreads, manager: Se
 
 @pytest.fixture
 def limits() -> dict[str, Any]:
-    """The limits that the tests of a folder want otherwise: see `token_keeper.limits`."""
+    """The limits that the tests of a folder change. See `token_keeper.limits`."""
     return {}
 
 

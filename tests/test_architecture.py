@@ -34,7 +34,7 @@ def is_for_types(node: ast.AST) -> bool:
 
 
 def imports(node: ast.AST) -> set[str]:
-    """Return what is imported anywhere below, also inside functions, but not what is for the type checker only."""
+    """Return what is imported anywhere, also inside functions, but not what only the type checker imports."""
     found: set[str] = set()
     for child in ast.iter_child_nodes(node):
         if is_for_types(child):
@@ -128,13 +128,13 @@ def test_nothing_is_caught_that_nobody_expected() -> None:
         for handler in handlers(tree)
         if caught(handler) in ("", "Exception", "BaseException")
     }
-    # A thread's exception, whatever it is, is handed to the request that waits for it. What nobody expected is logged
-    # as a bug, without its text.
+    # Every exception of a thread is passed to the request that waits for it. An unexpected one is logged as a bug,
+    # without its text.
     assert broad == {"token_keeper.deadline: BaseException", "token_keeper.web: Exception"}
 
 
 def test_an_exception_that_may_hold_a_secret_is_never_chained() -> None:
-    """What `requests` and Google's client raise quotes the URL or the request: it is replaced `from None`."""
+    """The errors of `requests` and of Google's client quote the URL or the request, so each is replaced `from None`."""
     for name in ("connection", "refusals", "secret_manager", "store", "signing", "signed_request", "web"):
         for handler in handlers(SOURCES[f"token_keeper.{name}"]):
             for node in ast.walk(handler):
@@ -280,7 +280,7 @@ def test_a_metadata_server_that_is_late_at_a_cold_start_is_a_passing_fault() -> 
     assert told[1] == "connected"  # the failure is not remembered
 
 
-def test_where_there_are_no_credentials_at_all_the_operator_is_told() -> None:
+def test_missing_credentials_are_reported_to_the_operator() -> None:
     told = run(METADATA_SERVER.replace("ANSWERS", "[503] * 99"), HOME="/nowhere").splitlines()
     assert told == ["StoreRefused 500 ERROR There are no Google credentials here."] * 2
 

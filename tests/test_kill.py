@@ -34,7 +34,7 @@ from tests.support.processes import answers, free_port, until
 
 DAY = timedelta(days=1)
 NUMBERS = itertools.count(1)
-# The heavy modules are loaded before gunicorn forks, so that a new worker is there at once.
+# Loads the large modules before gunicorn forks, so that a new worker starts at once.
 LAUNCH = "import token_keeper.store, token_keeper.threads; from sandbox.functions import serve; serve()"
 
 # In the order in which a run and a sign-in make these calls.
@@ -86,7 +86,7 @@ class Keeper:
         return int(children.read_text().split()[0])
 
     def kill_at(self, target: str, call: str, when: str) -> None:
-        """Have the worker die before or after the effect of its next call of this name."""
+        """Kill the worker before or after the effect of its next call of this name."""
         if call in THREADS_CALLS:
             # The call is never answered, or only long after its effect. Meanwhile the worker is killed.
             self.threads.control.fail(call, "hang" if when == "before" else "delay", seconds=3600)

@@ -64,7 +64,7 @@ class Witness:
     leaks: list[str] = field(default_factory=list)
 
     def check(self, where: str, text: str, but: tuple[str, ...] = ()) -> None:
-        """Note each secret in a text, also where it stands in base64, as Google's client writes payloads."""
+        """Note each secret in a text, also in base64, as Google's client writes payloads."""
         text += "".join(_decoded(word) for word in re.findall(r"[A-Za-z0-9+/_-]{16,}={0,2}", text))
         for allowed in but:
             text = text.replace(allowed, "")
@@ -94,7 +94,7 @@ class OursOnly(logging.Filter):
 
 @contextmanager
 def everything_logged(witness: Witness) -> Iterator[None]:
-    """Listen at the root logger and at Google's at DEBUG, as an operator who debugs would have it."""
+    """Collect every log record at DEBUG, Google's too, as an operator sees them who debugs."""
     handler = logging.StreamHandler(witness.heard)
     handler.setFormatter(StructuredLogFormatter())  # as GOOGLE_SDK_PYTHON_LOGGING_SCOPE has it: payloads too
     handler.addFilter(OursOnly())
@@ -123,13 +123,13 @@ def threads(clock: Clock) -> Iterator[LocalThreads]:
 
 @pytest.fixture
 def limits() -> dict[str, Any]:
-    """Nobody waits for long."""
+    """Shorten all waiting."""
     return {"read_timeout": 0.2, "attempts": 2}
 
 
 @pytest.fixture
 def witness(settings: None, threads: LocalThreads, monkeypatch: pytest.MonkeyPatch) -> Iterator[Witness]:
-    """A world in which every secret, and Meta's every word, is a sentinel."""
+    """A deployment in which every secret and every word of Meta's is a sentinel."""
     monkeypatch.setenv("THREADS_APP_SECRET", SECRET)
     witness = Witness()
     witness.secrets |= {refusal.message for refusal in REFUSALS.values()}  # Meta's texts may quote a request
@@ -436,7 +436,7 @@ def test_a_bug_is_logged_by_its_type_and_place_and_nothing_of_its_text(
     capsys: pytest.CaptureFixture[str],
     at: int,
 ) -> None:
-    """The clock is what a test may break: at the first, second, third … time that the function asks for the time."""
+    """The clock, which a test may replace, fails at the first, second, third … time that the function reads it."""
     asked = iter(range(100))
 
     def breaks() -> datetime:

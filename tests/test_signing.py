@@ -158,7 +158,7 @@ def test_a_deletion_code_does_not_age() -> None:
 
 
 @pytest.mark.parametrize("state", Deletion)
-def test_a_destruction_that_is_still_to_come_is_over_when_its_time_has_passed(state: Deletion) -> None:
+def test_a_delayed_destruction_is_shown_as_done_after_its_time(state: Deletion) -> None:
     end = NOW + timedelta(days=7)
     deletion = DeletionState(state, NOW, end)
     assert deletion.as_of(end - timedelta(seconds=1)) == deletion
@@ -170,7 +170,7 @@ def test_a_destruction_that_is_still_to_come_is_over_when_its_time_has_passed(st
         assert later == DeletionState(state, NOW)
 
 
-def test_a_receipt_is_of_the_past_after_a_day() -> None:
+def test_a_receipt_older_than_a_day_speaks_of_the_past() -> None:
     assert not RECEIPT.is_old(NOW + timedelta(days=1))
     assert RECEIPT.is_old(NOW + timedelta(days=1, seconds=1))
 

@@ -63,7 +63,7 @@ def refresh(settings: None, clock: Clock) -> Client:
 
 @pytest.fixture
 def kept(threads: LocalThreads, manager: SecretManager, clock: Clock, refresh: Client) -> str:
-    """Alice's token, refreshed just now, before an outage begins."""
+    """A keeper whose token of alice was refreshed just before an outage begins."""
     for name in ("bob", "dotted-name"):
         manager.set_labels(f"threads-token-{name}", {})
     manager.add(ALICE, threads.tokens.issue_long_lived("alice", age=3 * DAY))

@@ -26,7 +26,7 @@ from tests.support.sign_in import consent
 from token_keeper.account import secret_id_for
 
 SOURCE = ROOT / "sandbox" / "functions.py"  # main.py, with the numbers that the environment names
-COOKIE = "__Host-threads-state-"  # and what tells the sign-ins of one browser apart
+COOKIE = "__Host-threads-state-"  # followed by a hash of the state
 WRITES = {"CreateSecret", "AddSecretVersion", "UpdateSecret", "DestroySecretVersion", "DeleteSecret"}
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 

@@ -6,7 +6,7 @@ from tests.attack.target import COOKIE, Target, somebody
 
 
 def look_alikes(cookie: str) -> list[str]:
-    """Return what a browser can be made to send for a cookie whose name only seems to have the `__Host-` prefix."""
+    """Return cookies that a browser may send, whose names only resemble one with the `__Host-` prefix."""
     own, _, value = cookie.partition("=")
     spaces = ["\u2000", "\u00a0", "\u3000", "\u0085", "\x0b", "\x0c", "\x1f", "\u200b", "\ufeff"]
     names = [

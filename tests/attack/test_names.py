@@ -15,12 +15,12 @@ def test_two_people_who_exchange_their_names_keep_their_own_accounts(target: Tar
         local.people.rename(name, to)
     assert [target.sign_in(person).status for person in (one, other)] == [303, 303]
     assert [target.manager.labels(secret_id) for secret_id in secret_ids] == labels
-    for secret_id, person in zip(secret_ids, (other, one), strict=True):  # as they are called now
+    for secret_id, person in zip(secret_ids, (other, one), strict=True):  # by their new names
         tokens = target.manager.payloads(secret_id).values()
         assert [local.tokens.owner(token.decode()) for token in tokens] == [person] * 2
 
 
-def test_whoever_takes_a_name_that_became_free_opens_nothing(target: Target) -> None:
+def test_a_person_who_takes_a_free_name_opens_no_account(target: Target) -> None:
     person, stranger = somebody(), somebody()
     secret_id = target.allow(person)
     target.threads.people.add(stranger)

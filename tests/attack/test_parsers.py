@@ -73,7 +73,7 @@ def test_no_reply_of_threads_breaks_the_client(status: int, reply: Any) -> None:
 
 @dataclass
 class Canned:
-    """A wire that brings one answer, whatever is asked."""
+    """A connection that gives one answer to every request."""
 
     reply: Reply
 
@@ -91,7 +91,7 @@ DATES = st.text("MonTueJan 0123456789:,+-GMT") | st.dates().map(lambda day: f"{d
 
 
 @given(JUNK | DATES | st.integers().map(str))
-def test_what_a_server_wants_to_be_left_alone_for_is_a_time_or_unknown(text: str) -> None:
+def test_a_retry_after_is_a_time_or_unknown(text: str) -> None:
     seconds = seconds_to_wait(text)
     assert seconds is None or 0 <= seconds < inf
 

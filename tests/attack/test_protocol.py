@@ -151,9 +151,7 @@ FRAMEWORK = {
 
 
 @pytest.mark.parametrize("name", FRAMEWORK)
-def test_what_the_framework_would_answer_by_itself_has_our_headers_and_leads_nowhere(
-    nothing_changes: Target, name: str
-) -> None:
+def test_the_frameworks_own_paths_have_our_headers_and_redirect_nowhere(nothing_changes: Target, name: str) -> None:
     head = nothing_changes.raw(FRAMEWORK[name].encode()).partition(b"\r\n\r\n")[0].decode()
     assert re.match(r"HTTP/1.1 (200|40\d) ", head), head
     for header in ("Content-Security-Policy", "Referrer-Policy: no-referrer", "Cache-Control: no-store", "X-Frame"):

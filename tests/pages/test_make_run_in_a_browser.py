@@ -83,7 +83,7 @@ def press_until(page: Page, key: str, arrived: str) -> None:
     raise AssertionError(f"The focus never came to where {arrived}")
 
 
-def test_who_cancels_is_told_calmly_and_may_sign_in_again(sandbox: LocalRun, browser: Browser) -> None:
+def test_a_person_who_cancels_may_sign_in_again(sandbox: LocalRun, browser: Browser) -> None:
     with page_of(browser, language="zh-TW") as page:
         page.goto(sandbox.at("OAUTH_PORT"))
         page.get_by_role("link", name="使用 Threads 登入").click()

@@ -15,7 +15,7 @@ from tests.refresh.world import ALICE, DAY, World
 
 @pytest.fixture
 def limits() -> dict[str, Any]:
-    """Threads has less time to answer."""
+    """Shorten the time that Threads has to answer."""
     return {"read_timeout": 1.0}
 
 

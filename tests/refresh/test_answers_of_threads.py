@@ -66,7 +66,7 @@ UNCLEAR = [
 ]
 NEVER_ON_REFRESH = ["code_spent", "verification_code", "no_client_id"]
 OUTCOMES = {
-    # A missing permission is one that `/me` confirms, and here `/me` is content.
+    # A permission counts as missing if `/me` confirms it, and here `/me` succeeds.
     **dict.fromkeys(RETRY_LATER + UNCLEAR + PERMISSION, ("retry_later", 503)),
     **dict.fromkeys(SIGN_IN_AGAIN, ("sign_in_again", 500)),
     **dict.fromkeys(MISCONFIGURED, ("misconfigured", 500)),
@@ -97,7 +97,7 @@ def test_no_error_in_any_shape_changes_anything(world: World, shape: int, status
         assert world.run()["outcome"] in ("retry_later", "sign_in_again", "misconfigured"), name
     assert world.stored() == before
     world.threads.control.clear_faults()
-    world.refresh = serve("refresh")  # one of the refusals wanted to be left alone for a while
+    world.refresh = serve("refresh")  # a new instance: one of the refusals asked for a pause
     assert world.run()["outcome"] == "refreshed"
 
 

@@ -59,7 +59,7 @@ AFTERWARDS = ("UpdateSecret", "DestroySecretVersion")  # when the new token is s
 
 
 @pytest.mark.parametrize("method", AFTERWARDS)
-def test_a_missing_right_after_the_token_is_stored_is_told_and_no_failure(
+def test_a_missing_right_after_the_token_is_stored_is_reported_and_no_failure(
     world: World, method: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     world.manager.deny([method])

@@ -1,4 +1,4 @@
-"""A store that takes nothing costs one account at most, and a run never answers while a token waits to be stored."""
+"""A store that fails costs one account at most, and a run never answers while a token waits to be stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.support.timing import allowed
 
 @pytest.fixture
 def dying(world: World) -> World:
-    """A world in which the old token dies when it is refreshed."""
+    """A world in which a refresh ends the old token."""
     world.threads.control.turn({"old_token_dies": True})
     return world
 
@@ -32,7 +32,7 @@ def _exists(world: World, username: str) -> bool:
 
 
 @pytest.mark.parametrize("code", ["UNAVAILABLE", "RESOURCE_EXHAUSTED", "PERMISSION_DENIED"])
-def test_while_the_store_takes_nothing_one_account_is_lost_and_not_forty(
+def test_a_store_that_fails_costs_one_account_and_not_forty(
     empty: World, monkeypatch: pytest.MonkeyPatch, code: str
 ) -> None:
     empty.threads.control.turn({"old_token_dies": True})
@@ -48,7 +48,7 @@ def test_while_the_store_takes_nothing_one_account_is_lost_and_not_forty(
     assert outcomes["refreshed"] >= 39
 
 
-def test_after_a_token_that_could_not_be_stored_one_by_one_goes_until_one_was(empty: World) -> None:
+def test_after_a_token_could_not_be_stored_accounts_go_one_by_one_until_one_is(empty: World) -> None:
     usernames = describe_many(empty, 12, lambda n: 30 + n)
     empty.manager.deny(["AddSecretVersion"], match=usernames[0])
     refresh = serve("refresh", workers=1)
@@ -78,7 +78,7 @@ def test_adding_goes_on_until_the_end_of_the_run(dying: World) -> None:
     assert dying.threads.tokens.alive(dying.manager.newest(ALICE))
 
 
-def test_a_definite_no_that_lasts_is_told(dying: World) -> None:
+def test_a_definite_refusal_that_lasts_is_reported(dying: World) -> None:
     dying.manager.deny(["AddSecretVersion"])
     found = account(dying.refresh.post("/"))
     assert (found["outcome"], dying.problem()) == ("misconfigured", "misconfigured")
@@ -88,7 +88,7 @@ def test_a_definite_no_that_lasts_is_told(dying: World) -> None:
 def test_a_run_answers_only_once_no_token_waits_to_be_stored(dying: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "4")
     dying.manager.fail("AddSecretVersion", StatusCode.UNAVAILABLE, times=None)
-    threading.Timer(3.3, dying.manager.heal).start()  # no account is begun any more by then
+    threading.Timer(3.3, dying.manager.heal).start()  # after the last account has begun
     started = time.monotonic()
     assert serve("refresh", call_timeout=0.5).post("/").status_code == 200
     assert time.monotonic() - started > 3.2
@@ -114,9 +114,7 @@ def test_the_next_account_is_not_kept_waiting_by_one_that_asks_nothing_of_thread
     assert ALICE_NAME in account(reply)["version"]
 
 
-def test_a_store_that_still_takes_nothing_costs_the_next_run_no_token(
-    empty: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_store_that_still_fails_loses_no_token_of_the_next_run(empty: World, monkeypatch: pytest.MonkeyPatch) -> None:
     empty.threads.control.turn({"old_token_dies": True})
     monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "2")
     describe_many(empty, 10, lambda n: 30)

@@ -1,4 +1,4 @@
-"""A version that somebody stores while a run works is looked at: what lives wins, and nothing is buried."""
+"""A version that somebody stores during a run is tried: a living token is used, and none is destroyed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.refresh.world import ALICE, ALICE_ID, ALICE_NAME, DAY, HOUR, World, o
 
 
 def before_the_add(world: World, act: Callable[[], None]) -> None:
-    """Do something between the refresh of the token and the last look at the versions."""
+    """Call a function between the refresh of the token and the last listing of its versions."""
 
     def hook(method: str, resource: str, when: str) -> None:
         if (method, when) == ("ListSecretVersions", "before") and "refresh" in world.calls():
@@ -36,7 +36,7 @@ def test_a_sign_in_or_a_paste_during_a_run_wins(world: World, newline: str) -> N
 
 
 @pytest.mark.parametrize("payload", ["no token at all", "THdead", "THmallory"])
-def test_what_does_not_live_does_not_win(world: World, payload: str) -> None:
+def test_a_newer_version_that_is_dead_is_not_used(world: World, payload: str) -> None:
     world.threads.control.turn({"old_token_dies": True})
 
     def paste() -> None:
@@ -48,7 +48,7 @@ def test_what_does_not_live_does_not_win(world: World, payload: str) -> None:
     assert world.threads.tokens.owner(world.manager.newest(ALICE)) == "alice"
 
 
-def test_of_dead_alive_dead_the_living_one_is_tried(world: World) -> None:
+def test_a_living_version_between_dead_ones_is_used(world: World) -> None:
     living = world.manager.newest(ALICE)
     world.threads.people.change_password("alice")
     living = world.threads.tokens.issue_long_lived("alice", age=2 * DAY)
@@ -89,7 +89,7 @@ def test_more_versions_than_anybody_keeps_are_destroyed_and_the_run_ends(world: 
 
 
 @pytest.mark.parametrize("debug_works", [True, False])
-def test_a_one_hour_token_pasted_during_a_run_is_never_all_there_is(world: World, debug_works: bool) -> None:
+def test_a_one_hour_token_pasted_during_a_run_never_replaces_a_living_one(world: World, debug_works: bool) -> None:
     world.threads.control.turn({"old_token_dies": True, "debug_works": debug_works})
     before_the_add(world, lambda: world.manager.add(ALICE, world.threads.tokens.issue_short_lived("alice")) and None)
     world.run()

@@ -99,7 +99,7 @@ def test_a_token_pasted_over_a_described_one_is_adopted_when_that_one_would_be_d
 
 @pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {} ", "\ufeff{}", "\t{}\n\n", "{}\u00a0"])
 @pytest.mark.parametrize("hours", [1, 100])
-def test_what_pasting_leaves_around_a_token_is_gone_for_readers_at_once(empty: World, around: str, hours: int) -> None:
+def test_blanks_around_a_pasted_token_are_removed_at_once(empty: World, around: str, hours: int) -> None:
     token = empty.threads.tokens.issue_long_lived("alice", age=hours * HOUR)
     empty.manager.add(ALICE, around.format(token))
     assert empty.run()["outcome"] == "refreshed"

@@ -1,4 +1,4 @@
-"""Which refusal means what: evidence about the token, about the app, about the moment, or about nothing."""
+"""What each refusal means: it is about the token, about the app, about the moment, or unclear."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OF_THE_APP: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("fault", OF_THE_APP, ids=lambda fault: fault["message"][:30])
-def test_what_speaks_of_the_app_is_the_operators_business(world: World, fault: dict[str, Any]) -> None:
+def test_an_error_about_the_app_is_a_mistake_of_the_operator(world: World, fault: dict[str, Any]) -> None:
     before = world.stored()
     for call in ("refresh", "me"):
         world.threads.control.fail(call, "custom", times=None, **fault)
@@ -42,7 +42,7 @@ def test_rate_limits_are_passing(world: World, code: int) -> None:
 
 
 @pytest.mark.parametrize("code", [5, 33, 100, 803, 2500, 99999, 2207001])
-def test_what_is_on_no_list_is_unclear_and_first_tried_again(world: World, code: int) -> None:
+def test_an_unlisted_error_is_unclear_and_first_retried(world: World, code: int) -> None:
     for call in ("refresh", "me"):
         world.threads.control.fail(call, "custom", times=None, code=code, message="A new sentence")
     assert (world.run()["outcome"], world.problem()) == ("retry_later", "unclear")
@@ -62,7 +62,7 @@ def test_one_refusal_of_every_account_is_about_the_app(empty: World, capsys: pyt
     assert len(told) == 3, "each is told once, when all are known"
 
 
-def test_dead_tokens_of_every_account_are_still_their_owners_business(empty: World) -> None:
+def test_dead_tokens_of_every_account_are_still_reported_to_their_owners(empty: World) -> None:
     usernames = describe_many(empty, 3, lambda n: 30)
     for username in usernames:
         empty.threads.people.revoke(username)
@@ -70,7 +70,7 @@ def test_dead_tokens_of_every_account_are_still_their_owners_business(empty: Wor
     assert {account(reply, username)["outcome"] for username in usernames} == {"sign_in_again"}
 
 
-def test_an_app_that_one_account_is_refused_by_is_not_blamed(empty: World) -> None:
+def test_a_refusal_of_one_account_is_not_taken_for_one_of_the_app(empty: World) -> None:
     usernames = describe_many(empty, 4, lambda n: 30)
     for username in usernames[1:]:
         for call in ("refresh", "me"):
@@ -101,7 +101,7 @@ def test_after_three_refusals_in_a_row_a_run_asks_no_more(empty: World) -> None:
     assert (refresh.post("/").json or {})["outcomes"]["refreshed"] == 40
 
 
-def test_a_version_whose_key_is_gone_is_told_at_once(world: World) -> None:
+def test_a_version_whose_key_is_gone_is_reported_at_once(world: World) -> None:
     version = official_client(world.manager).get_secret_version(name=f"{ALICE_NAME}/versions/2")
     world.manager.lose_key(version.name)
     found = world.run()
@@ -145,7 +145,7 @@ def test_a_passing_fault_leaves_the_verdict_as_it_is(world: World) -> None:
     assert (world.run()["outcome"], world.problem()) == ("retry_later", "sign_in_again")
 
 
-def test_a_token_that_nobody_refreshes_is_told_by_a_look(world: World) -> None:
+def test_a_get_reports_a_token_that_nobody_refreshes(world: World) -> None:
     world.clock.forward(10 * DAY)
     found = world.report()
     assert found["outcome"] == "retry_later"
@@ -158,7 +158,7 @@ def test_advice_names_the_address_where_people_sign_in(world: World, monkeypatch
     assert "https://keeper.example/login" in world.run()["detail"]
 
 
-def test_writing_the_verdict_may_fail(world: World) -> None:
+def test_a_verdict_that_cannot_be_written_is_no_failure(world: World) -> None:
     world.threads.people.revoke("alice")
     world.manager.fail("UpdateSecret", StatusCode.PERMISSION_DENIED, times=None)
     assert world.run()["outcome"] == "sign_in_again"

@@ -1,4 +1,4 @@
-"""What has no end does not keep a run: a listing, a secret with thousands of versions, a run that has answered."""
+"""A run ends although a listing is endless, a secret has thousands of versions, or the run has answered already."""
 
 from __future__ import annotations
 

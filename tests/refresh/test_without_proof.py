@@ -1,4 +1,4 @@
-"""What Threads has just issued may be all there is: where it has no proof, the old token is asked."""
+"""A new token without proof: it is stored if the old one is dead, since it may be the only one."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_new_token_without_proof_is_dropped_while_the_old_one_lives(world: Wor
 
 
 @pytest.mark.parametrize("old_token_dies", [True, False])
-def test_a_wrong_user_id_label_loses_no_token_and_is_told(world: World, old_token_dies: bool) -> None:
+def test_a_wrong_user_id_label_is_reported_and_loses_no_token(world: World, old_token_dies: bool) -> None:
     world.threads.control.turn({"old_token_dies": old_token_dies, "debug_works": False})
     world.manager.set_labels(ALICE, world.manager.labels(ALICE) | {"threads-user-id": "1"})
     found = world.run()

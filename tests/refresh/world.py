@@ -39,14 +39,14 @@ class World:
         return account(self.refresh.post("/"))
 
     def look(self) -> dict[str, Any]:
-        """Return what GET / says of alice."""
+        """Return what GET / reports on alice."""
         return account(self.refresh.get("/"))
 
     def report(self) -> dict[str, Any]:
         return account(self.refresh.get("/"))
 
     def stored(self) -> tuple[object, ...]:
-        """Return all that is kept of alice but the last run's verdict, to be compared."""
+        """Return everything that is stored for alice, without the last run's verdict."""
         manager = self.manager
         facts = {key: value for key, value in manager.annotations(ALICE).items() if not key.startswith("problem")}
         return manager.states(ALICE), manager.payloads(ALICE), facts, manager.labels(ALICE)

@@ -141,7 +141,7 @@ def test_a_secret_of_something_else_that_has_the_label_of_a_person_is_left_alone
     assert manager.payloads("another-service") == {1: b"something"}
 
 
-def test_a_rogue_tester_who_comes_and_goes_makes_no_error(
+def test_a_rogue_tester_causes_no_error(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for _ in range(3):

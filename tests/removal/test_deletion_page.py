@@ -1,4 +1,4 @@
-"""The page that says what became of a deletion request, and claims no more than is true."""
+"""The page that shows what became of a deletion request."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def page_of(oauth: FlaskClient, signed_request: str) -> str:
     return str(reply.json["url"])
 
 
-def test_a_deletion_that_was_done_is_told(oauth: FlaskClient, threads: LocalThreads, clock: Clock) -> None:
+def test_a_completed_deletion_is_shown(oauth: FlaskClient, threads: LocalThreads, clock: Clock) -> None:
     sign_in(oauth, threads)
     clock.forward(timedelta(seconds=2))
     text = oauth.get(page_of(oauth, threads.signed_request("alice"))).text
@@ -44,7 +44,7 @@ def test_where_destruction_is_delayed_the_page_names_the_day_and_says_deleted_fr
     clock.forward(timedelta(seconds=2))
     destroyed_on = clock.now() + timedelta(days=7)
     page = page_of(oauth, threads.signed_request("alice"))
-    again = page_of(oauth, threads.signed_request("alice"))  # nothing is left to find, and nothing is destroyed twice
+    again = page_of(oauth, threads.signed_request("alice"))  # the second request finds no version to destroy
     assert manager.states(ALICE) == {1: "DISABLED"}
     text = oauth.get(page).text
     assert "was deleted" not in text
@@ -74,7 +74,7 @@ def test_an_uninstall_before_it_does_not_hide_that_destruction_is_delayed(
     assert "destroyed for good on" in oauth.get(page_of(oauth, threads.signed_request("alice"))).text
 
 
-def test_what_a_newer_sign_in_stored_is_told_as_kept(
+def test_a_version_of_a_newer_sign_in_is_shown_as_kept(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock
 ) -> None:
     sign_in(oauth, threads)
@@ -88,7 +88,7 @@ def test_what_a_newer_sign_in_stored_is_told_as_kept(
     assert manager.states(ALICE) == {1: "DESTROYED", 2: "ENABLED"}
 
 
-def test_an_id_that_no_account_has_is_told_as_nothing_found(oauth: FlaskClient, threads: LocalThreads) -> None:
+def test_an_unknown_id_is_shown_as_nothing_found(oauth: FlaskClient, threads: LocalThreads) -> None:
     text = oauth.get(page_of(oauth, threads.signed_request("mallory"))).text
     assert "no data was found" in text
     assert "was deleted" not in text

@@ -9,5 +9,5 @@ import pytest
 
 @pytest.fixture
 def limits() -> dict[str, Any]:
-    """The client waits less. The tests check that it ends, not when."""
+    """Shorten the client's waiting. The tests check that it ends, not when."""
     return {"read_timeout": 1.0, "attempts": 2}

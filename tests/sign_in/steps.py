@@ -20,7 +20,7 @@ from tests.support.sign_in import consent
 
 ALICE, ALICE_ID = "threads-token-alice", "17841405793187001"
 BOB_ID = "17841405793187003"
-COOKIE = "__Host-threads-state-"  # and what tells the sign-ins of one browser apart
+COOKIE = "__Host-threads-state-"  # followed by a hash of the state
 
 
 def get(oauth: FlaskClient, path: str, **more: Any) -> TestResponse:
@@ -28,12 +28,12 @@ def get(oauth: FlaskClient, path: str, **more: Any) -> TestResponse:
 
 
 def without_jar(oauth: FlaskClient) -> FlaskClient:
-    """Return a client that sends the Cookie header it is told to."""
+    """Return a client that keeps no cookies, so that a test can set the Cookie header."""
     return oauth.application.test_client(use_cookies=False)
 
 
 def login(oauth: FlaskClient, base_url: str = PUBLIC_URL) -> tuple[str, str]:
-    """Begin a sign-in and return its state, and its cookie as a Cookie header has it."""
+    """Begin a sign-in, and return its state and its cookie as in a Cookie header."""
     reply = oauth.get("/login", base_url=base_url)
     return state_of(reply.headers["Location"]), reply.headers["Set-Cookie"].partition(";")[0]
 
@@ -88,7 +88,7 @@ API = "https://graph.threads.com"
 def replies_of_threads(
     monkeypatch: pytest.MonkeyPatch, me: Any = None, token: Any = None, inspection: Any = None
 ) -> Iterator[None]:
-    """Have Threads answer these objects in the place of what it would say of alice."""
+    """Make Threads answer these objects instead of its own about alice."""
     monkeypatch.setenv("THREADS_API_URL", API)
     described = {"is_valid": True, "user_id": ALICE_ID, "scopes": ["threads_basic"], **(inspection or {})}
     with responses.RequestsMock(assert_all_requests_are_fired=False) as threads:

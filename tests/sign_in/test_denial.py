@@ -1,4 +1,4 @@
-"""Whoever cancels on the consent page is told so calmly, and what Threads refuses by itself is told as that."""
+"""A person who cancels on the consent page may sign in again, and an error of Threads is shown as an error."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DENIED = {"error": "access_denied", "error_reason": "user_denied", "error_descri
 
 
 @pytest.mark.parametrize("echo", [True, False])
-def test_a_cancelled_consent_is_told_calmly_and_stores_nothing(
+def test_a_cancelled_consent_stores_nothing_and_the_page_says_so(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, capsys: pytest.CaptureFixture[str], echo: bool
 ) -> None:
     threads.control.turn({"state_on_cancel": echo})
@@ -64,7 +64,7 @@ def test_any_spelling_of_a_denial_stops_a_sign_in_that_is_otherwise_good(
 
 
 @pytest.mark.parametrize("query", ["error=server_error", "error_code=1349245&error_message=Not+invited"])
-def test_an_error_of_threads_own_is_not_told_as_a_cancelled_consent(
+def test_an_error_of_threads_is_not_shown_as_a_cancelled_consent(
     oauth: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,

@@ -213,7 +213,7 @@ SAID = {
 
 
 @pytest.mark.parametrize(("said", "status"), SAID.items())
-def test_a_refusal_is_told_to_whom_it_is_about(
+def test_a_refusal_is_reported_to_whoever_can_mend_it(
     oauth: FlaskClient,
     manager: SecretManager,
     monkeypatch: pytest.MonkeyPatch,
@@ -221,7 +221,7 @@ def test_a_refusal_is_told_to_whom_it_is_about(
     said: str,
     status: int,
 ) -> None:
-    """What speaks of the app is the operator's. Anything else is at most a warning: a visitor can cause it at will."""
+    """An error about the app is an ERROR for the operator. Any visitor can cause the others, which are warnings."""
     monkeypatch.setenv("THREADS_API_URL", "https://graph.threads.com")
     state, _ = login(oauth)
     with responses.RequestsMock() as mock:
@@ -232,7 +232,7 @@ def test_a_refusal_is_told_to_whom_it_is_about(
     assert_nothing_kept(manager)
 
 
-def test_what_threads_asks_for_in_retry_after_is_kept_to_and_spends_no_code(
+def test_retry_after_is_respected_and_spends_no_code(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
 ) -> None:
     threads.control.fail("exchange_code", "retry_after")
@@ -347,7 +347,7 @@ def test_an_answer_whose_headers_never_end_does_not_keep_the_browser_waiting(
 def test_nothing_is_stored_once_the_browser_was_told_to_start_over(
     settings: None, threads: LocalThreads, manager: SecretManager, call: str
 ) -> None:
-    assert sign_in(serve("oauth"), threads, "bob").status_code == 303  # what loads slowly is loaded
+    assert sign_in(serve("oauth"), threads, "bob").status_code == 303  # loads the modules that load slowly
     oauth = serve("oauth", callback=0.8)
     threads.control.calls.clear()
     threads.control.fail(call, "delay", None, seconds=1.5)
@@ -362,7 +362,7 @@ def test_nothing_is_stored_once_the_browser_was_told_to_start_over(
 def test_a_secret_manager_that_hangs_does_not_keep_the_browser_waiting(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, method: str
 ) -> None:
-    assert sign_in(oauth, threads, "bob").status_code == 303  # what loads slowly is loaded
+    assert sign_in(oauth, threads, "bob").status_code == 303  # loads the modules that load slowly
     oauth = serve("oauth", callback=1)
     manager.fail(method, None, times=99, delay=30)
     back = start(oauth, threads)

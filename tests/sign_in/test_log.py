@@ -23,7 +23,7 @@ def test_the_trace_of_one_request_is_not_that_of_the_next(
     oauth: FlaskClient, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     get(oauth, "/callback?code=c&state=s", headers={"X-Cloud-Trace-Context": f"{'a1' * 16}/1"})
-    monkeypatch.delenv("THREADS_APP_ID")  # so that the next one ends before its project is known
+    monkeypatch.delenv("THREADS_APP_ID")  # so that the next request ends before its project is known
     assert get(oauth, "/login").status_code == 500
     first, second = logged(capsys)
     assert "logging.googleapis.com/trace" in first

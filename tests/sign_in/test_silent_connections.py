@@ -1,4 +1,4 @@
-"""A connection to Secret Manager that swallows what is sent costs a sign-in some seconds, but not its code."""
+"""A silent connection to Secret Manager costs a sign-in some seconds, but not its code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.timing import allowed
 
 @pytest.fixture
 def relay(settings: None, manager: SecretManager, monkeypatch: pytest.MonkeyPatch) -> Iterator[Relay]:
-    """What stands between the function and Secret Manager."""
+    """A relay between the function and Secret Manager."""
     with Relay(manager.address) as relay:
         monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", relay.address)
         yield relay
@@ -43,13 +43,11 @@ def test_a_sign_in_over_a_connection_that_has_gone_silent_succeeds_over_a_new_on
     assert code_calls(threads) == 2
     assert relay.connections >= 2
     begun = time.monotonic()
-    assert sign_in(oauth, threads).status_code == 303  # and the next one does not wait at all
+    assert sign_in(oauth, threads).status_code == 303  # the next sign-in does not wait
     assert time.monotonic() - begun < allowed(3)
 
 
-def test_a_secret_manager_that_swallows_everything_is_a_503_in_time(
-    relay: Relay, threads: LocalThreads, manager: SecretManager
-) -> None:
+def test_a_silent_secret_manager_is_a_503_in_time(relay: Relay, threads: LocalThreads, manager: SecretManager) -> None:
     relay.swallow()
     begun = time.monotonic()
     assert sign_in(serve("oauth", sign_in_patience=3.0, call_timeout=1.0), threads).status_code == 503

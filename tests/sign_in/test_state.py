@@ -72,7 +72,7 @@ def test_another_browser_cannot_finish_a_sign_in(
     reply = get(stranger, back)
     assert "begun in another browser" in reply.text
     assert_refused_without_asking_threads(reply, threads, manager)
-    get(stranger, "/login")  # a cookie of its own does not help
+    get(stranger, "/login")  # another state of its own does not help
     assert_refused_without_asking_threads(get(stranger, back), threads, manager)
 
 
@@ -120,7 +120,7 @@ def test_a_state_that_matches_its_cookie_but_was_not_made_here_is_refused(
     assert_refused_without_asking_threads(reply, threads, manager)
 
 
-def test_a_consent_of_eleven_minutes_is_told_as_too_late(
+def test_a_consent_after_eleven_minutes_is_too_late(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock
 ) -> None:
     state, cookie = login(oauth)
@@ -187,7 +187,7 @@ def test_an_instance_that_did_not_see_how_a_sign_in_ended_does_not_say_more_than
 
 
 @pytest.mark.parametrize("query", ["code=c&state=x", "state=x", "error=access_denied", "", "code=c"])
-def test_a_callback_whose_state_is_not_right_touches_no_cookie(oauth: FlaskClient, query: str) -> None:
+def test_a_callback_with_a_wrong_state_changes_no_cookie(oauth: FlaskClient, query: str) -> None:
     get(oauth, "/login")
     assert_touches_no_cookie(get(oauth, f"/callback?{query}"))
 
@@ -241,7 +241,7 @@ AHEAD = [
 
 
 @pytest.mark.parametrize(("name", "value"), AHEAD)
-def test_what_a_browser_asks_ahead_of_its_person_spends_and_changes_nothing(
+def test_a_prefetch_of_a_browser_spends_and_changes_nothing(
     oauth: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,
@@ -258,7 +258,7 @@ def test_what_a_browser_asks_ahead_of_its_person_spends_and_changes_nothing(
         assert "Location" not in reply.headers
     assert {line["severity"] for line in logged(capsys)} == {"INFO"}
     assert code_calls(threads) == 0
-    assert get(oauth, back).status_code == 303  # and then the person comes
+    assert get(oauth, back).status_code == 303  # the person's own request still works
 
 
 def test_any_instance_can_finish_what_another_began(

@@ -1,4 +1,4 @@
-"""Who may sign in: the person that a secret is bound to, whatever they are called; else whom an unbound one is for."""
+"""Who may sign in: the person that a secret is bound to, or the person that an unbound secret is named after."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_service_account_that_may_not_see_a_secret_allows_nobody(
 @pytest.mark.parametrize(
     "reason", ["SERVICE_DISABLED", "BILLING_DISABLED", "SECURITY_POLICY_VIOLATED", "CONSUMER_SUSPENDED"]
 )
-def test_a_project_that_google_refuses_is_the_operators_business_and_says_nothing_of_the_person(
+def test_a_project_that_google_refuses_is_a_mistake_of_the_operator_and_names_no_person(
     oauth: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,
@@ -112,13 +112,13 @@ def test_a_person_who_was_renamed_still_signs_in_to_their_own_secret(
     threads.people.rename("alice", "alicia")
     assert sign_in(oauth, threads, "alicia").status_code == 303
     assert len(manager.payloads(ALICE)) == 2
-    assert manager.annotations(ALICE)["threads-username"] == "alice"  # what the secret is named after
+    assert manager.annotations(ALICE)["threads-username"] == "alice"  # the secret keeps the name that it was made for
 
 
 def test_a_person_who_was_renamed_does_not_take_a_secret_of_their_new_name(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
 ) -> None:
-    """The one that is bound to them comes first."""
+    """A secret that is bound to the person comes first."""
     assert sign_in(oauth, threads).status_code == 303
     manager.create("threads-token-alicia", labels=ACCOUNT_LABELS)
     threads.people.rename("alice", "alicia")
@@ -155,7 +155,7 @@ def test_a_long_or_unprintable_name_is_shown_as_little_as_it_can_be(
         assert "\x1b" not in told
 
 
-# In Cyrillic, full width and with accents: what a person takes for `alice` or `dotted.name`.
+# Usernames that a person may confuse with `alice`: in Cyrillic, with accents, in full width.
 LOOK_ALIKES = ["\u0430lice", "al\u00edce", "\uff21LICE", "alice ", "alice\n", "al_ice", "alice.", ".alice"]
 
 

@@ -1,4 +1,4 @@
-"""Chromium, and pages in it that must neither complain nor ask anybody but this machine."""
+"""Chromium, and pages in it that must log no error and call no other machine."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def chromium() -> Iterator[Browser]:
 
 @contextmanager
 def page_of(browser: Browser, *, javascript: bool = True, language: str = "en") -> Iterator[Page]:
-    """Open a page, and check afterwards that it neither complained nor asked anybody but this machine."""
+    """Open a page, and check afterwards that it logged no error and called no other machine."""
     context = browser.new_context(java_script_enabled=javascript, locale=language)
     context.set_default_timeout(10_000)
     page = context.new_page()

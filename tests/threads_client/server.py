@@ -107,6 +107,6 @@ def shape_4(error: str, description: str = "Whatever") -> dict[str, Any]:
 
 
 def client_of(url: str, trusted: str | None = None, **limits: Any) -> ThreadsClient:
-    """Return a client that gives a server little time to answer."""
+    """Return a client with short timeouts."""
     numbers = Limits(**{"connect_timeout": 0.3, "read_timeout": 0.3, "backoff": 0.001, **limits})
     return ThreadsClient(Connection(url, numbers, trusted), numbers, SystemClock())

@@ -78,7 +78,7 @@ def chunk(data: bytes) -> bytes:
     [
         late(LENGTH, DATA[:5], DATA[5:9], DATA[9:]),
         late(CHUNKED, chunk(DATA[:5]), chunk(DATA[5:9]), chunk(DATA[9:]) + b"0\r\n\r\n"),
-        late(CHUNKED, chunk(DATA[:5]), chunk(DATA[5:9]), chunk(DATA[9:])),  # and its end never comes
+        late(CHUNKED, chunk(DATA[:5]), chunk(DATA[5:9]), chunk(DATA[9:])),  # the last chunk never comes
         late(CHUNKED, chunk(DATA)),
         late(b"Connection: close\r\n\r\n", DATA[:5], DATA[5:9], DATA[9:]),
     ],

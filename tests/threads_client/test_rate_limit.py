@@ -1,4 +1,4 @@
-"""What Threads says of its rate limits is kept to: it is not asked again and again."""
+"""The client respects the rate limits of Threads."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Hours:
 
 
 class Wire:
-    """Brings these answers, the last one again and again, and counts."""
+    """Gives these answers in order, the last one for good, and counts the calls."""
 
     def __init__(self, *replies: Reply) -> None:
         self.replies, self.calls = list(replies), 0
@@ -46,7 +46,7 @@ class Wire:
 
 
 def asked(client: ThreadsClient, times: int = 1) -> list[type[Exception] | None]:
-    """Ask for a profile so many times; return what each came to."""
+    """Ask for a profile several times, and return the outcomes."""
     found: list[type[Exception] | None] = []
     for _ in range(times):
         try:
@@ -94,7 +94,7 @@ def test_any_refusal_may_ask_to_wait_and_is_not_asked_again_before(status: int) 
     assert wire.calls == 1
 
 
-def test_nobody_is_kept_from_asking_for_more_than_a_day() -> None:
+def test_no_pause_is_longer_than_a_day() -> None:
     wire, clock = Wire(THROTTLED._replace(retry_after="999999999"), GOOD_REPLY), Hours()
     client = ThreadsClient(wire, Limits(), clock)
     assert asked(client, 2) == [Throttled] * 2

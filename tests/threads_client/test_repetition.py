@@ -104,14 +104,14 @@ def test_connecting_is_tried_again_for_a_code_since_nothing_was_sent() -> None:
         assert len(seen) == 1
 
 
-def test_a_connection_that_swallows_what_is_sent_costs_one_attempt_and_never_the_code() -> None:
-    """The code goes by a connection of its own, and what may be asked twice is asked again by a new one."""
+def test_a_silent_connection_costs_one_attempt_and_never_the_code() -> None:
+    """The code is sent over a new connection. A call that may be repeated is repeated over another new one."""
     silent: list[socket.socket] = []
     kept = http(GOOD).replace(b"Connection: close\r\n", b"")
 
     def answers_once(connection: socket.socket) -> None:
         connection.sendall(kept)
-        silent.append(connection.dup())  # stays open, and nobody reads it
+        silent.append(connection.dup())  # stays open, but nothing reads from it
 
     with serving(answers_once, http(GOOD)) as server:
         client = client_of(server.url)
