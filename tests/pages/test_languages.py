@@ -25,6 +25,7 @@ NOW = datetime(2026, 11, 26, 14, 33, tzinfo=UTC)
         ("fr-FR,fr;q=0.9,ja;q=0.5,en;q=0.4", "ja"),
         ("en;q=0.4,ja;q=0.8", "ja"),
         ("ja;q=0,en", "en"),
+        ("ja;q=0,de", "en"),
         ("JA", "ja"),
         ("de", "en"),
         ("*", "en"),
