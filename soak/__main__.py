@@ -81,7 +81,7 @@ def _group(counted: Counter[str], prefix: str) -> list[str]:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="soak", description="Soak the keeper in simulated years of trouble.")
     parser.add_argument("--seed", type=int, help="only this one, exactly as before")
-    parser.add_argument("--seeds", type=int, default=28, help="how many")
+    parser.add_argument("--seeds", type=int, default=30, help="how many")
     parser.add_argument("--accounts", type=int, default=20)
     parser.add_argument("--days", type=int, default=150)
     parser.add_argument("--minutes", type=float, default=9.0, help="begin no seed after this")

@@ -35,7 +35,7 @@ class Hours:
 
 
 class Wire:
-    """Gives these answers in order, the last one for good, and counts the calls."""
+    """A wire that answers with these replies in order, the last one for good, and counts the calls."""
 
     def __init__(self, *replies: Reply) -> None:
         self.replies, self.calls = list(replies), 0
