@@ -50,7 +50,7 @@ $(BENCHES): bench-%: .venv/bench.stamp
 lock: .venv/dev.stamp  ## Pin the packages of requirements/*.in, with hashes. A package that is pinned keeps its version.
 	@for name in runtime dev bench fuzz clients; do \
 		out=requirements/$$name.txt; [ $$name = runtime ] && out=requirements.txt; echo "$$out"; \
-		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-emit-index-url \
 			--no-header requirements/$$name.in -o $$out || exit 1; \
 	done
 
