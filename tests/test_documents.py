@@ -190,7 +190,7 @@ def test_the_table_of_routes_names_each_of_them() -> None:
 def test_the_licences_of_all_that_is_deployed_are_listed() -> None:
     rows = re.findall(r"^\| (?!licence|-)[^|]+ \| ([^|]+) \|$", text("docs/licences.md"), re.M)
     listed = {name.strip().lower() for row in rows for name in row.split(",")}
-    pinned = {name.lower() for name in re.findall(r"^([\w.-]+)==", text("requirements.txt"), re.M)}
+    pinned = {name.lower() for name in re.findall(r"^([\w.-]+)(?:\[[^\]]*\])?==", text("requirements.txt"), re.M)}
     assert listed == pinned
 
 
