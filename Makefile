@@ -4,7 +4,7 @@ BIN := .venv/bin
 NODE_CLIENT := tests/clients/node_modules/.package-lock.json
 AXE := tests/pages/node_modules/.package-lock.json
 THREADS_CLIENTS := .venv/clients.stamp
-BENCHES := $(addprefix bench-,cold warm calls accounts memory)
+BENCHES := $(addprefix bench-,cold warm calls accounts status memory)
 # The tests wait for a quarter of their time, so three processes keep two cores busy.
 PROCESSES ?= $(shell $(PYTHON) -c 'import os; print((os.cpu_count() or 1) * 3 // 2)')
 

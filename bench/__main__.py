@@ -1,5 +1,5 @@
 """python -m bench               # measure everything (a quarter of an hour); write bench/RESULTS.md and results.svg
-python -m bench cold calls    # measure and print these groups: cold, warm, calls, accounts, memory
+python -m bench cold calls    # measure and print these groups: cold, warm, calls, accounts, status, memory
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import accounts, calls, cold, memory, warm
+from bench import accounts, calls, cold, memory, status, warm
 from bench.figures import Figure, table
 from bench.plot import plot
 from bench.stand_ins import StandIns, stand_ins
@@ -19,6 +19,7 @@ SELECTIONS: dict[str, Callable[[StandIns], list[Figure]]] = {
     "warm": warm.measure,
     "calls": calls.measure,
     "accounts": accounts.measure,
+    "status": status.measure,
     "memory": memory.measure,
 }
 HERE = Path(__file__).parent

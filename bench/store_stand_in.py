@@ -59,7 +59,7 @@ class _StandIn:
             "GetSecretVersion": lambda request: _version(*_parts(request.name)),
             "AccessSecretVersion": _payload,
             "AddSecretVersion": lambda request: _version(request.parent, 3),
-            "DestroySecretVersion": lambda request: _version(*_parts(request.name)),
+            "DestroySecretVersion": lambda request: _version(*_parts(request.name), _State.DESTROYED),
         }
         handlers = {method: self._handler(method, act) for method, act in known.items()}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
@@ -121,9 +121,9 @@ def _versions(secret: str) -> bytes:
     return _bytes(types.ListSecretVersionsResponse(versions=versions))
 
 
-def _version(secret: str, number: int) -> bytes:
+def _version(secret: str, number: int, state: Any = _State.ENABLED) -> bytes:
     made = datetime.now(UTC) - timedelta(days=2)
-    return _bytes(types.SecretVersion(name=f"{secret}/versions/{number}", create_time=made, state=_State.ENABLED))
+    return _bytes(types.SecretVersion(name=f"{secret}/versions/{number}", create_time=made, state=state))
 
 
 def _parts(version: str) -> tuple[str, int]:
