@@ -62,8 +62,8 @@ class OAuth:
             # No HEAD: it would spend the code.
             "/callback": {"GET": partial(self.callback, settings)},  # 303, 400, 403, 500, 502, 503
             "/signed-in": {"GET": signed_in, "HEAD": signed_in},  # 200, 400
-            "/uninstall": {"POST": partial(self.uninstall, settings)},  # 200, 400, 503
-            "/delete": {"POST": partial(self.delete, settings)},  # 200, 400, 503
+            "/uninstall": {"POST": partial(self.uninstall, settings)},  # 200, 400, 413, 503
+            "/delete": {"POST": partial(self.delete, settings)},  # 200, 400, 413, 503
             "/deletion": {"GET": deletion, "HEAD": deletion},  # 200, 400
         }
 

@@ -18,8 +18,8 @@ from token_keeper.settings import OAuthSettings
 
 GROUP = "Cold start"
 ROUNDS = 21
-# Of a callback's remote calls, `debug_token` is asked beside `/me`. The longest chain of calls that depend on each other
-# is the exchange of the code, the exchange of the token, `/me`, and three calls of Secret Manager.
+# A callback asks `debug_token` beside `/me`. Its longest chain of calls that depend on each other is the exchange of
+# the code, the exchange of the token, `/me`, and three calls of Secret Manager.
 CHAIN = (3 * THREADS_DELAY + 3 * STORE_DELAY) / (4 * THREADS_DELAY + 3 * STORE_DELAY)
 FASTAPI = uvicorn("bench.fastapi_app:app")
 

@@ -24,7 +24,7 @@ RUN = 1500.0  # seconds after which a run must have ended
 AT_THE_END = 20.0  # seconds: the pause before another try, and the try
 REFUSED_FOR = 400.0  # seconds for which a refusal may be a right that is late
 REFUSED = "Secret Manager refused it for as long as it was tried"
-# What `/me` may say of a dead token by which it seems to live, or to be none of the account's.
+# Replies of `/me` that make a dead token look alive, or look like another account's.
 _LIES = ("permission", "permission_200", "permission_299", "another_person")
 
 

@@ -23,7 +23,7 @@ from token_keeper.secret_manager import connect
 LABELS = {MANAGED_BY: KEEPER, "team": "social"}
 MARKS = {"owner": "somebody@example.com"}
 WRONG_ID = "99999999999999999"
-LAST_DAYS = timedelta(days=6)  # in which whoever was told does what must be done
+LAST_DAYS = timedelta(days=6)  # by now whoever was told has acted
 NO_TOKENS = ("not a token at all", '{"access_token": "THAA"}', "THneverissued")  # the last one looks like a token
 _AROUND = (("", ""), ("", ""), ("", "\n"), ("", "\r\n"), (" ", " "), ("\ufeff", "\r\n"), ("\u00a0", "\n"))
 _ACTS = {

@@ -67,7 +67,7 @@ class People:
         return doings
 
     def _in_its_last_days(self, secret: str) -> bool:
-        """Return whether it is high time: who is told to sign in does so before the token's own end."""
+        """Return whether a sign-in is urgent: people who are told to sign in do so before the token expires."""
         life = self._model.life_left(secret)
         return life is not None and life < LAST_DAYS
 
@@ -110,7 +110,7 @@ class People:
             if reply.status_code == 303:
                 self._stage.report.counted["sign-ins"] += 1
                 process = processes.current()
-                # What a reply of Threads about somebody else led to, may be in somebody else's account.
+                # A reply of Threads about somebody else may have led to another account.
                 if secret and process and not process.lied_to:
                     self._model.promised(secret)
 

@@ -19,7 +19,7 @@ _current: contextvars.ContextVar[Process | None] = contextvars.ContextVar("proce
 
 
 class Killed(BaseException):
-    """The process is gone. Not an Exception: nothing of it may handle this."""
+    """The process is gone. This is no Exception, so that no code in the process catches it."""
 
 
 @dataclass(eq=False)

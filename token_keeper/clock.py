@@ -13,7 +13,7 @@ def now() -> datetime:
 
 
 class Clock(Protocol):
-    """What tells the time and waits. A simulation has another one than the system's."""
+    """What tells the time and waits. A simulation uses a clock of its own."""
 
     def now(self) -> datetime: ...
 

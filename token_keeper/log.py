@@ -108,7 +108,7 @@ def bug(error: Exception) -> None:
 def _words(result: Result, severity: Severity, days_left: int | None) -> str:
     words = [f"{result.username}: {result.outcome.value}."]
     if days_left is not None:
-        words.append(f"{days_left} days left." if days_left >= 0 else "Its time has ended.")
+        words.append(f"{days_left} days left." if days_left >= 0 else "It has expired.")
     if result.detail:
         words.append(result.detail)
     if severity == Severity.ERROR and result.outcome == Outcome.RETRY_LATER:

@@ -2,7 +2,8 @@
 
 A row says what became of the account (`outcome`), how a request is answered (`status`, `title`), what to do about it
 (`visitor` is advice for the person who signs in, `operator` for whoever runs this service), and how a failed request is
-logged (`severity`). How a run's outcome is logged depends on the time that is left: see `log`.
+logged (`severity`). How a run's outcome is logged depends on the time that is left: see `log`. The status of a whole
+run is decided by `report.status`.
 """
 
 from __future__ import annotations

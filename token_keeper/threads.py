@@ -115,7 +115,7 @@ class ThreadsClient:
         return Profile(str(user_id), username if isinstance(username, str) and username else None)
 
     def inspect(self, access_token: str) -> Inspection | None:
-        """Return what `debug_token` says of a token, None where it does not answer: that is no fault of the token.
+        """Return what `debug_token` says of a token, None if there is no answer, which says nothing about it.
 
         `debug_token` wants a tester of the app and refuses where there is none. An expired token cannot ask.
         """

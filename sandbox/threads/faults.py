@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from sandbox.threads.refusals import REFUSALS, SHAPES, Refusal
 
-# Each call with what it is to people.
+# Each call and its name for people.
 SIGN_IN_CALLS = {
     "authorize": "consent page",
     "exchange_code": "exchange of a code",
