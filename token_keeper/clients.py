@@ -6,6 +6,7 @@ earlier: most requests of the public function need neither, and it starts faster
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -50,6 +51,7 @@ class Clients:
         return ThreadsClient(self._connect_threads(api_url, self.limits), self.limits, self.clock)
 
     def _store(self, project: str, emulator: str | None) -> TokenStore:
+        _import_store()
         from token_keeper.secret_manager import SecretManager
         from token_keeper.store import TokenStore
 
@@ -73,4 +75,9 @@ def _connect_store(emulator: str | None) -> Any:
 
 
 def _import_store() -> None:
-    import token_keeper.store  # noqa: F401
+    """Import Secret Manager's client. The garbage collector would find nothing in it, and take a fifth of the time."""
+    gc.disable()
+    try:
+        import token_keeper.store  # noqa: F401
+    finally:
+        gc.enable()

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from token_keeper import log
 from token_keeper.account import Account
@@ -21,8 +22,10 @@ from token_keeper.renewal import Renewal
 from token_keeper.report import Result
 from token_keeper.run import NOT_REACHED, Budget, in_order, run
 from token_keeper.settings import RefreshSettings
-from token_keeper.store import TokenStore
 from token_keeper.turns import Turns
+
+if TYPE_CHECKING:
+    from token_keeper.store import TokenStore
 
 _TOO_MANY_ALIKE = 3  # accounts that are all refused in one and the same way: then it is not about their tokens
 
