@@ -33,6 +33,9 @@ MOST_A_DAY = 4
 Seen = tuple[dict[int, str], dict[str, str]]
 
 
+NOBODYS = "it was unbound while its person had another name, and nobody acted on what was said"
+
+
 class Model:
     """The state of every account as it must be."""
 
@@ -228,8 +231,15 @@ class Model:
         whole = self.whole(secret)
         lost = not whole and self.kept.get(secret, False)
         if not self.flights.close(secret, lost) and lost:
-            raise Violation(f"{secret}: LOST. {self.describe(secret)}")
+            if not self._was_told_to_be_nobodys(secret):
+                raise Violation(f"{secret}: LOST. {self.describe(secret)}")
+            self.flights.excused[NOBODYS] += 1
         self.kept[secret] = whole
+
+    def _was_told_to_be_nobodys(self, secret: str) -> bool:
+        """Return whether somebody unbound a renamed person's account: nobody may refresh it, and each run says so."""
+        bound, problem = self._manager.labels(secret).get(USER_ID), self._manager.annotations(secret).get("problem")
+        return not bound and problem is not None
 
     def whole(self, secret: str) -> bool:
         """Return whether some enabled version holds a living long-lived token of the account's own."""
