@@ -115,7 +115,7 @@ class OAuth:
     def _signed_in(self, settings: OAuthSettings, code: str) -> Response:
         ends = self.clients.clock.monotonic() + self.limits.callback
         threads = self.clients.threads(settings.api_url).until(ends)
-        self.clients.load_store_meanwhile()
+        self.clients.connect_store_meanwhile(settings.project, settings.emulator)
         receipt = sign_in.sign_in(
             settings, threads, partial(self._store, settings, ends), code, self.now, self.clients.meanwhile
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 from token_keeper.clock import Clock, SystemClock
@@ -57,15 +57,21 @@ class Clients:
 
         return TokenStore(SecretManager(self._connect_store(emulator), self.limits, self.clock), project)
 
-    def load_store_meanwhile(self) -> None:
-        """Import Secret Manager's client in a thread: it takes a while, and Threads is answering meanwhile."""
-        self.meanwhile(_import_store)
+    def connect_store_meanwhile(self, project: str, emulator: str | None) -> None:
+        """Make Secret Manager's client in a thread: it takes a while, and Threads is answering meanwhile.
+
+        Where that fails, whoever needs the client tries again.
+        """
+        self.meanwhile(partial(self.store, project, emulator))
 
 
 def _connect_threads(api_url: str, limits: Limits) -> Wire:
+    from token_keeper import tls
+
+    context = started(tls.context)  # reads its certificates while `requests` is imported
     from token_keeper.connection import Connection
 
-    return Connection(api_url, limits)
+    return Connection(api_url, limits, context.result())
 
 
 def _connect_store(emulator: str | None) -> Any:
@@ -75,9 +81,11 @@ def _connect_store(emulator: str | None) -> Any:
 
 
 def _import_store() -> None:
-    """Import Secret Manager's client. The garbage collector would find nothing in it, and take a fifth of the time."""
+    """Import Secret Manager's client. The collector would find nothing in it, and take a fifth of the time."""
     gc.disable()
     try:
         import token_keeper.store  # noqa: F401
+
+        gc.freeze()
     finally:
         gc.enable()

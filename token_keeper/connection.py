@@ -15,11 +15,11 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
-from certifi import where as ca_bundle
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
-from urllib3.util import Retry, create_urllib3_context
+from urllib3.util import Retry
 
+from token_keeper import tls
 from token_keeper.errors import LostReply, ThreadsUnavailable, UnusableReply
 from token_keeper.limits import Limits
 from token_keeper.refusals import Reply
@@ -39,10 +39,10 @@ _ONLY_CONNECTING = Retry(total=None, connect=2, read=0, redirect=0, status=0, ot
 class Connection:
     """One connection pool to the Threads API, safe to share between threads.
 
-    `trusted` is the file of the certificates that are trusted; without one, Mozilla's.
+    `context` is what its TLS connections are made with; without one, they trust Mozilla's certificates.
     """
 
-    def __init__(self, api_url: str, limits: Limits, trusted: str | None = None) -> None:
+    def __init__(self, api_url: str, limits: Limits, context: ssl.SSLContext | None = None) -> None:
         self._api_url, self._limits = api_url, limits
         self._session = _Session()
         # Tokens go to Threads alone: no proxy, .netrc or CA bundle that the environment names, and no cookies.
@@ -51,7 +51,7 @@ class Connection:
         self._session.headers["User-Agent"] = "threads-token-keeper"
         self._session.headers["Accept"] = "application/json"
         self._session.headers["Accept-Encoding"] = "identity"
-        adapter = partial(_adapter, _tls_context(trusted or ca_bundle()) if api_url.startswith("https:") else None)
+        adapter = partial(_OneContextAdapter, context or tls.context())
         self._session.mount(api_url, adapter(limits.workers))
         # A connection of its own, used once: one that died while it was idle must not spend the code.
         self._session.mount(api_url + CODE_PATH, adapter(1))
@@ -88,29 +88,12 @@ class _Session(requests.Session):
         return None
 
 
-def _adapter(context: ssl.SSLContext | None, pool_size: int) -> HTTPAdapter:
-    options: dict[str, Any] = {
-        "pool_connections": 1,
-        "pool_maxsize": pool_size,
-        "max_retries": _ONLY_CONNECTING,
-    }
-    return _OneContextAdapter(context, **options) if context else HTTPAdapter(**options)
-
-
-def _tls_context(trusted: str) -> ssl.SSLContext:
-    context = create_urllib3_context()
-    context.verify_mode = ssl.CERT_REQUIRED
-    context.check_hostname = True
-    context.load_verify_locations(trusted)
-    return context
-
-
 class _OneContextAdapter(HTTPAdapter):
     """Shares one TLS context between all connections: reading the CA bundle for each costs 20 ms of CPU."""
 
-    def __init__(self, context: ssl.SSLContext, **options: Any) -> None:
+    def __init__(self, context: ssl.SSLContext, pool_size: int) -> None:
         self._context = context
-        super().__init__(**options)
+        super().__init__(pool_connections=1, pool_maxsize=pool_size, max_retries=_ONLY_CONNECTING)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, ssl_context=self._context, **kwargs)

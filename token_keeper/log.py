@@ -14,11 +14,13 @@ import traceback
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from token_keeper.errors import KeeperError, PassingError
 from token_keeper.outcomes import Outcome, Severity, verdict
-from token_keeper.report import Result
+
+if TYPE_CHECKING:
+    from token_keeper.report import Result
 
 _trace: contextvars.ContextVar[str | None] = contextvars.ContextVar("trace", default=None)
 _FAILED_FOR_TOO_LONG = (

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import responses
 
+from token_keeper import tls
 from token_keeper.clock import SystemClock
 from token_keeper.connection import Connection
 from token_keeper.errors import KeeperError
@@ -109,4 +110,4 @@ def shape_4(error: str, description: str = "Whatever") -> dict[str, Any]:
 def client_of(url: str, trusted: str | None = None, **limits: Any) -> ThreadsClient:
     """Return a client with short timeouts."""
     numbers = Limits(**{"connect_timeout": 0.3, "read_timeout": 0.3, "backoff": 0.001, **limits})
-    return ThreadsClient(Connection(url, numbers, trusted), numbers, SystemClock())
+    return ThreadsClient(Connection(url, numbers, tls.context(trusted)), numbers, SystemClock())
