@@ -74,7 +74,8 @@ def test_the_table_is_read_at_all() -> None:
 
 
 def test_one_module_alone_speaks_http_and_one_alone_speaks_to_google() -> None:
-    assert users_of("requests", "urllib3", "certifi", "ssl", "http") == {"token_keeper.connection"}
+    assert users_of("requests", "urllib3", "http") == {"token_keeper.connection"}
+    assert users_of("certifi", "ssl") == {"token_keeper.connection", "token_keeper.tls"}
     assert users_of(*GOOGLE) == {"token_keeper.secret_manager", "token_keeper.store"}
 
 
