@@ -27,13 +27,14 @@ def main() -> int:
     with ProcessPoolExecutor(args.jobs, mp_context=spawn, max_tasks_per_child=1) as pool:
         waiting = [pool.submit(live, seed, args.accounts, args.days) for seed in seeds]
         for future in as_completed(waiting):
+            if future.cancelled():
+                continue
             report = future.result()
             reports.append(report)
             print(_line(report), flush=True)
             if time.monotonic() - started > args.minutes * 60:
                 for one in waiting:
-                    one.cancel()
-                break
+                    one.cancel()  # those that run go on, and are reported
     print(_summary(reports, time.monotonic() - started))
     return 1 if any(report.violation for report in reports) else 0
 

@@ -103,16 +103,14 @@ class SecretManager(Service):
 
     def payloads(self, secret_id: str) -> dict[int, bytes]:
         """Return the payloads of the enabled versions by number."""
-        enabled = [number for number, state in self.states(secret_id).items() if state == "ENABLED"]
-        return {number: self._payload(secret_id, str(number)) for number in enabled}
+        held = self._store.held_versions(secret_id)
+        return {number: one.payload for number, one in held.items() if one.message.state.name == "ENABLED"}
 
     def newest(self, secret_id: str) -> str:
         return self._payload(secret_id, "latest").decode()
 
     def states(self, secret_id: str) -> dict[int, str]:
-        request = types.ListSecretVersionsRequest(parent=self._name(secret_id))
-        versions = reversed(self._store.list_secret_versions(request).versions)
-        return {_number(version): version.state.name for version in versions}
+        return {number: one.message.state.name for number, one in self._store.held_versions(secret_id).items()}
 
     def labels(self, secret_id: str) -> dict[str, str]:
         return dict(self._secret(secret_id).labels)

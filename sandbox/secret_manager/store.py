@@ -131,6 +131,11 @@ class SecretStore:
         total = 0 if request.filter else len(found)
         return types.ListSecretVersionsResponse(versions=page, next_page_token=token, total_size=total)
 
+    def held_versions(self, secret_id: str) -> dict[int, HeldVersion]:
+        """Return a secret's versions by number as they are kept here, whatever their state."""
+        with self._reading():
+            return dict(self._secret(self._secret_name(secret_id)).versions)
+
     def access_secret_version(self, request: types.AccessSecretVersionRequest) -> types.AccessSecretVersionResponse:
         with self._reading():
             held = self._version(request.name)
