@@ -59,7 +59,8 @@ class Renewal:
         try:
             return self.judge.outcome(account, self._renew)
         except NotStored as error:
-            return replace(self.judge.failed(account, error.reason), stored=False)
+            failed = self.judge.failed(account, error.reason)
+            return replace(failed, stored=False, detail=f"A token could not be stored. {failed.detail}")
 
     def _renew(self, account: Account) -> Result:
         facts, now = account.facts, self.clock.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from itertools import groupby
 
 import pytest
 from grpc import StatusCode
@@ -62,6 +63,25 @@ def test_after_a_token_could_not_be_stored_accounts_go_one_by_one_until_one_is(e
     empty.threads.control.calls.clear()
     assert (refresh.post("/").json or {})["outcomes"]["refreshed"] == 12
     assert [name for call, name in empty.threads.control.calls if call == "refresh"][-1] == usernames[0]
+
+
+def test_after_tokens_could_not_be_stored_one_account_at_a_time_is_tried(empty: World) -> None:
+    describe_many(empty, 9, lambda n: 30 + n)
+    adds: list[str] = []
+
+    def hook(method: str, resource: str, when: str) -> None:
+        if (method, when) == ("AddSecretVersion", "before"):
+            adds.append(resource)
+            empty.manager.deny(["AddSecretVersion"] if len(adds) > 1 else [])
+
+    empty.manager.on_call = hook
+    body = serve("refresh", workers=3, refusal_patience=0.5).post("/").json or {}
+    assert body["outcomes"] == {"refreshed": 1, "misconfigured": 8, "not_signed_in": 3}
+    refreshed = {f"projects/demo/secrets/threads-token-{name}" for call, name in empty.threads.control.calls if name}
+    assert len(refreshed) <= 1 + 3, "as many as were under way when the store began to refuse"
+    later = [resource for resource in adds if resource not in refreshed]
+    assert len(later) > len(set(later)) >= 5, "each is tried more than once"
+    assert [name for name, _ in groupby(later)] == sorted(set(later)), "and no two at a time"
 
 
 @pytest.mark.parametrize("code", ["UNAUTHENTICATED", "PERMISSION_DENIED", "NOT_FOUND", "INTERNAL", "DEADLINE_EXCEEDED"])

@@ -60,6 +60,19 @@ def test_a_living_version_between_dead_ones_is_used(world: World) -> None:
     assert world.problem() is None
 
 
+def test_an_unclear_refusal_of_the_newest_token_brings_no_older_one_back(world: World) -> None:
+    wider = ("threads_basic", "threads_content_publish", "threads_manage_replies")
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice", age=2 * DAY, scopes=wider))
+    before = world.stored()
+    for call in ("refresh", "me"):
+        world.threads.control.fail(call, "custom", times=None, token="newest", code=803, message="A new sentence")
+    assert (world.run()["outcome"], world.problem()) == ("retry_later", "unclear")
+    assert world.stored() == before
+    world.threads.control.clear_faults()
+    assert world.run()["outcome"] == "refreshed"
+    assert world.manager.annotations(ALICE)["scopes"] == ",".join(wider)
+
+
 def test_an_older_token_that_is_too_young_to_be_refreshed_becomes_the_newest(world: World) -> None:
     world.threads.people.change_password("alice")
     living = world.threads.tokens.issue_long_lived("alice", age=HOUR)

@@ -62,6 +62,14 @@ def test_one_refusal_of_every_account_is_about_the_app(empty: World, capsys: pyt
     assert len(told) == 3, "each is told once, when all are known"
 
 
+def test_one_refusal_of_two_accounts_is_not_yet_about_the_app(empty: World) -> None:
+    usernames = describe_many(empty, 2, lambda n: 30)
+    for call in ("refresh", "me"):
+        empty.threads.control.fail(call, "custom", times=None, code=102, message="A new sentence")
+    reply = empty.refresh.post("/")
+    assert {account(reply, username)["outcome"] for username in usernames} == {"sign_in_again"}
+
+
 def test_dead_tokens_of_every_account_are_still_reported_to_their_owners(empty: World) -> None:
     usernames = describe_many(empty, 3, lambda n: 30)
     for username in usernames:

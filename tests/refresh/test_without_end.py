@@ -10,11 +10,19 @@ import grpc
 import pytest
 from flask.testing import FlaskClient
 from google.cloud.secretmanager_v1.types import ListSecretsRequest, ListSecretsResponse
+from grpc import StatusCode
 
+from sandbox.secret_manager.server import SecretManager as LocalSecretManager
 from tests.refresh.test_many_accounts import describe_many
-from tests.refresh.world import ALICE, DAY, World
+from tests.refresh.world import ALICE, DAY, World, account, lines
 from tests.support.app import serve
 from tests.support.timing import allowed
+from tests.threads_client.test_rate_limit import Hours
+from token_keeper.account import Account
+from token_keeper.errors import StoreUnavailable
+from token_keeper.limits import Limits
+from token_keeper.secret_manager import SecretManager, connect
+from token_keeper.store import TokenStore
 
 
 class EndlessListing(grpc.GenericRpcHandler):
@@ -65,6 +73,49 @@ def test_a_run_destroys_nothing_after_it_has_answered(world: World, monkeypatch:
     states = world.manager.states(ALICE)
     time.sleep(0.6)
     assert list(world.manager.states(ALICE).values()).count("DESTROYED") <= list(states.values()).count("DESTROYED") + 1
+
+
+@pytest.mark.parametrize("delay", [0.0, 0.3])
+def test_after_its_end_a_run_calls_nothing_and_a_token_that_waited_is_told(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], delay: float
+) -> None:
+    describe_many(world, 4, lambda n: 15 + n)  # they go before alice
+    monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "2")
+    world.manager.fail("AddSecretVersion", StatusCode.UNAVAILABLE, times=None, delay=delay)
+    lines(capsys)
+    started = time.monotonic()
+    reply = serve("refresh").post("/")
+    answered = time.monotonic()
+    assert 1.9 < answered - started < allowed(2.5), "adding is tried until the end"
+    assert "A token could not be stored" in account(reply, "user00")["detail"]
+    told = next(line for line in lines(capsys) if line.get("username") == "user00")
+    assert (told["severity"], told["event"]) == ("WARNING", "retry_later")
+    assert "A token could not be stored" in told["message"]
+    made = list(world.manager.calls)
+    time.sleep(1.5)
+    assert world.manager.calls == made
+    assert world.calls() == ["refresh", "debug"]
+
+
+def test_a_store_whose_time_is_over_asks_nothing(manager: LocalSecretManager) -> None:
+    clock = Hours()
+    store = TokenStore(SecretManager(connect(manager.address), Limits(), clock), "demo").until(10.0, 0.0, 0.0)
+    alice = Account.from_secret(ALICE, {}, {}, "")
+    assert store.versions(alice) == []
+    manager.calls.clear()
+    clock.sleep(10)
+    for _ in range(5):
+        with pytest.raises(StoreUnavailable):
+            store.versions(alice)
+    assert manager.calls == []
+
+
+def test_after_its_end_a_run_does_not_ask_threads_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "1")
+    world.threads.control.fail("refresh", "hang", times=None)
+    assert world.run()["outcome"] == "retry_later"
+    time.sleep(1.5)
+    assert world.calls() == ["refresh"], "no second attempt"
 
 
 def test_a_hundred_accounts_that_nobody_signed_in_to_are_shown_at_once(empty: World) -> None:
