@@ -11,11 +11,12 @@ if ((BASH_VERSINFO[0] * 10 + BASH_VERSINFO[1] < 44)); then
 fi
 shopt -s extglob
 shopt -s inherit_errexit   # a failure inside x="$(f)" stops the script as well
-HERE="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+HERE="$(CDPATH="" cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 DRY_RUN='' VERBOSE='' ASSUME_YES='' WITH_SECRETS='' COMMAND='' NAMES=()
 
 # shellcheck source-path=SCRIPTDIR
 source "$HERE/deploy/gcloud.sh"
+source "$HERE/deploy/refusals.sh"
 source "$HERE/deploy/settings.sh"
 source "$HERE/deploy/access.sh"
 source "$HERE/deploy/secrets.sh"

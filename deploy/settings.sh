@@ -18,16 +18,13 @@ settings() {
     printf -v "$name" '%s' "${!name:-}"
   done
   export -n THREADS_APP_SECRET   # no child process needs it
-  THREADS_USERNAMES="${THREADS_USERNAMES// /}"
   matches REGION '[a-z]+-[a-z]+[0-9]+' "such as us-central1"
   matches THREADS_APP_ID '[0-9]+' "the number under Threads App ID in Meta's dashboard, not the Meta App ID"
   matches THREADS_APP_SECRET "$SECRET_SHAPE" "the Threads App secret, without blanks"
   matches ALERT_EMAIL '[A-Za-z0-9._%+-]+@[A-Za-z0-9.-]+' "one e-mail address"
   settings_passed_on
-  if [[ $THREADS_USERNAMES ]]; then
-    IFS=, read -ra USERNAMES <<<"$THREADS_USERNAMES"
-    check_usernames "${USERNAMES[@]}"
-  fi
+  read -ra USERNAMES <<<"${THREADS_USERNAMES//[,[:space:]]/ }"
+  check_usernames "${USERNAMES[@]}"
   if [[ $COMMAND == account || $COMMAND == forget ]]; then check_usernames "${NAMES[@]}"; fi
   if [[ $COMMAND == all || $COMMAND == functions ]]; then need_app_id; fi
 }
@@ -80,7 +77,7 @@ google_cloud() {
   ACCOUNT="${ACCOUNT:-the account that gcloud is signed in with}"
   PROJECT_ID="${PROJECT_ID:-$project}"
   if [[ -z $PROJECT_ID ]]; then die "No project: set PROJECT_ID, or gcloud config set project PROJECT_ID"; fi
-  matches PROJECT_ID '([a-z0-9.-]+:)?[a-z][a-z0-9-]+' "a project id, such as my-project-123"
+  matches PROJECT_ID '([a-z0-9.-]+:)?[a-z][a-z0-9-]+' "a project id, such as my-project-123; no number, no name"
   note "Looking at project $PROJECT_ID, region $REGION, as $ACCOUNT."
   export CLOUDSDK_CORE_PROJECT="$PROJECT_ID"
   if [[ $DRY_RUN ]]; then echo "+ export CLOUDSDK_CORE_PROJECT=$PROJECT_ID"; fi
@@ -100,6 +97,8 @@ find_project() {
       run gcloud services enable cloudresourcemanager.googleapis.com
       say created "API: cloudresourcemanager.googleapis.com"
       if [[ $DRY_RUN ]]; then FOUND=PROJECT_NUMBER; else APIS_ON=1 look_surely "${describe[@]}"; fi
+    elif account_advice "$SAID" >/dev/null || policy_advice "$SAID" >/dev/null; then
+      refused "$SAID" "${describe[@]}"
     elif [[ $SAID =~ PERMISSION_DENIED|does\ not\ have\ permission|$NOT_THERE ]]; then
       die "There is no project $PROJECT_ID that $ACCOUNT can see. Is the id misspelt? gcloud projects list names yours."
     else

@@ -4,6 +4,9 @@ import pytest
 
 from tests.deploy.deployment import APP_SECRET, SETTINGS
 
+# gcloud ends each 401, 403 and 404 with this.
+AS_WHOM = "This command is authenticated as me@example.com which is the active account specified by [core/account]."
+
 
 @pytest.mark.parametrize(
     ("settings", "named"),
@@ -17,6 +20,7 @@ from tests.deploy.deployment import APP_SECRET, SETTINGS
         ({"THREADS_APP_SECRET": "two words"}, "THREADS_APP_SECRET"),
         ({"REGION": "mars"}, "REGION"),
         ({"PROJECT_ID": "No Project"}, "PROJECT_ID"),
+        ({"PROJECT_ID": "123456789012"}, "no number"),
         ({"ALERT_EMAIL": "me"}, "ALERT_EMAIL"),
         ({"THREADS_SCOPES": "threads_delete"}, "THREADS_SCOPES"),
         ({"THREADS_SCOPES": "threads_basic;threads_delete"}, "THREADS_SCOPES"),
@@ -49,10 +53,22 @@ def test_a_gcloud_that_is_too_old_or_not_signed_in_is_said_before_anything_is_wr
         ("scheduler jobs create", "PERMISSION_DENIED: The principal lacks IAM permission", "owner"),
         ("run deploy threads-oauth", "Build failed; check build logs for details", "build's log"),
         ("run deploy threads-oauth", "Permission denied on secret: projects/1/secrets/x", "a right takes minutes"),
+        ("iam roles create", f"PERMISSION_DENIED: The caller does not have permission. {AS_WHOM}", "an owner"),
+        ("run deploy threads-oauth", f"no permission to act as service account x. {AS_WHOM}", "An owner may"),
+        ("services enable", "Callers must accept Terms of Service", "accept Google Cloud's terms"),
+        ("secrets create", "Failed to impersonate [x@y]. Make sure it has access", "unset auth/impersonate"),
+        ("iam roles create", "HTTPSConnectionPool(host='x'): Max retries exceeded", "see to the network"),
+        ("secrets create", f"problem refreshing auth tokens for account x: Max retries exceeded. {AS_WHOM}", "network"),
+        ("monitoring channels list", "requires the installation of components: [alpha]", "components install alpha"),
+        ("run deploy threads-oauth", "due to quota restrictions, cannot run builds in this region.", "us-west2"),
+        ("run deploy threads-oauth", "Revision 'x' is not ready and cannot serve traffic.", "its log says"),
+        ("run deploy threads-oauth", "ABORTED: Conflict for resource 'threads-oauth'", "run it again"),
+        ("iam roles create", "ALREADY_EXISTS: A role named x already exists", "run it again"),
+        ("iam service-accounts list", "INTERNAL: Internal error encountered.", "in some minutes"),
     ],
 )
 def test_a_refusal_shows_googles_message_and_what_to_do(request, command, message, advice):
-    in_setup = command.startswith(("services", "secrets"))
+    in_setup = command.startswith(("services", "secrets", "iam"))
     cloud = request.getfixturevalue("empty" if in_setup else "set_up")
     cloud.refuse(command, message, times=99)
     done = cloud.run("setup" if in_setup else "functions", **SETTINGS, THREADS_APP_SECRET=APP_SECRET)
@@ -73,6 +89,25 @@ def test_a_mistyped_project_is_said_as_that(empty):
     assert "There is no project dmeo that owner@example.com can see" in done.stdout
     assert "wants an owner" not in done.stdout
     assert empty.writes == []
+
+
+def test_what_keeps_a_project_from_being_seen_is_not_taken_for_a_mistyped_one(empty):
+    for message, advice in (
+        (f"problem refreshing auth tokens: ('invalid_grant: account not found', {{}}). {AS_WHOM}", "gcloud auth login"),
+        ("HTTPSConnectionPool: Max retries exceeded (Caused by ProxyError: 404 Not found)", "see to the network"),
+        ("Request is prohibited by organization's policy. vpcServiceControls", "VPC Service Controls"),
+    ):
+        empty.refuse("projects describe", message)
+        done = empty.run("setup", THREADS_APP_SECRET=APP_SECRET)
+        assert done.returncode == 1
+        assert advice in done.stdout.split("What to do:")[1]
+
+
+def test_names_may_have_blanks_between_them_and_a_comma_at_the_end(empty):
+    done = empty.run("setup", THREADS_APP_SECRET=APP_SECRET, THREADS_USERNAMES=" Alice, bob.b\tcarol\n,dave, ")
+    assert done.returncode == 0, done.stdout
+    names = {"alice", "bob-b", "carol", "dave"}
+    assert empty.state["secrets"].keys() == {"threads-app-secret", *(f"threads-token-{n}" for n in names)}
 
 
 def test_a_project_of_a_domain_has_its_accounts_at_the_turned_name(empty):
@@ -134,6 +169,21 @@ def test_where_secrets_must_have_a_key_the_advice_makes_the_next_run_succeed(emp
         ),
         ("projects set-iam-policy", "constraints/iam.managed.allowedPolicyMembers", "its own accounts allowed by it"),
         ("artifacts repositories create", "constraints/gcp.resourceLocations violated", "REGION that it allows"),
+        (
+            "artifacts repositories create",
+            "Request is disallowed by organization's constraints/gcp.restrictServiceUsage constraint.",
+            "(constraints/gcp.restrictServiceUsage) forbids this. Have project demo excepted",
+        ),
+        (
+            "iam roles create",
+            'Operation denied by org policy on resource "x": ["customConstraints/custom.noRoles": "No roles."].',
+            "(customConstraints/custom.noRoles) forbids this",
+        ),
+        (
+            "secrets list",
+            "PERMISSION_DENIED: Request is prohibited by organization's policy. vpcServiceControlsUnique",
+            "VPC Service Controls",
+        ),
     ],
 )
 def test_each_organisation_policy_has_its_own_advice(empty, command, message, advice):

@@ -12,6 +12,12 @@ NO_ACCESS = "PERMISSION_DENIED: threads-build@x does not have storage.objects.ge
 NO_SOURCE = "INVALID_ARGUMENT: Invalid build request. could not resolve source: (or it may not exist)., forbidden"
 NO_ACT_AS = "PERMISSION_DENIED: Permission 'iam.serviceaccounts.actAs' denied on service account threads-oauth@x"
 NO_SECRET = "Permission denied on secret: projects/1/secrets/threads-app-secret/versions/latest for Revision"
+NO_PERMISSIONS = "PERMISSION_DENIED: Build failed because the service account is missing required IAM permissions."
+NOT_AS = "PERMISSION_DENIED: caller does not have permission to act as service account projects/demo/serviceAccounts/1"
+NO_AGENT = "Google Cloud Run Service Agent does not have permission to get access tokens for the service account x@y."
+NO_IMAGE = "Google Cloud Run Service Agent x@y must have permission to read the image, us-central1-docker.pkg.dev/x."
+NO_METRIC = "NOT_FOUND: The metric referenced by the provided filter is unknown. Check the metric name and labels."
+FAULT = "NOT_FOUND: Build failed. The service has encountered an internal error. Please try again later."
 OFF = "PERMISSION_DENIED: x.googleapis.com has not been used in project 1 before or it is disabled. SERVICE_DISABLED"
 
 
@@ -50,7 +56,14 @@ def test_setup_waits_for_what_it_has_just_made(first, empty, command, message, s
         ("run deploy threads-refresh", NO_SOURCE, "sleep 20"),
         ("run deploy threads-oauth", NO_ACT_AS, "sleep 20"),
         ("run deploy threads-oauth", NO_SECRET, "sleep 20"),
+        ("run deploy threads-oauth", NO_PERMISSIONS, "sleep 20"),
+        ("run deploy threads-refresh", NOT_AS, "sleep 20"),
+        ("run deploy threads-refresh", NO_AGENT, "sleep 20"),
+        ("run deploy threads-oauth", NO_IMAGE, "sleep 20"),
+        ("run deploy threads-refresh", FAULT, "sleep 15"),
+        ("scheduler jobs create", "UNAVAILABLE: The service is currently unavailable.", "sleep 15"),
         ("policies create.*silence", "NOT_FOUND: Cannot find metric(s) that match", "sleep 30"),
+        ("policies create.*silence", NO_METRIC, "sleep 30"),
         ("run services update threads-oauth", CONCURRENT, "sleep 2"),
     ],
 )
@@ -93,6 +106,25 @@ def test_nobody_waits_for_a_right_that_the_caller_lacks(cloud):
     assert done.returncode == 1
     assert cloud.sleeps == []
     assert "owner@example.com may not do" in done.stdout
+
+
+def test_a_person_who_may_not_act_as_an_account_waits_for_minutes_and_build_for_the_full_time(set_up):
+    set_up.refuse("run deploy threads-oauth", NO_ACT_AS, times=99)
+    done = set_up.run("functions", **SETTINGS)
+    assert done.returncode == 1
+    assert set_up.sleeps == ["sleep 20"] * 5
+    assert "owner@example.com may not act as the account that the message names" in done.stdout
+    set_up.change(lambda s: s.update(account="threads-build@demo.iam.gserviceaccount.com"))
+    done = set_up.run("functions", **SETTINGS)
+    assert set_up.sleeps == ["sleep 20"] * 29
+    assert "./deploy.sh setup" in done.stdout.split("What to do:")[1]
+
+
+def test_a_fault_that_does_not_pass_is_said_after_a_minute(cloud):
+    cloud.refuse("iam service-accounts list", "INTERNAL: Internal error encountered.", times=99)
+    done = cloud.run("setup")
+    assert done.returncode == 1
+    assert cloud.sleeps == ["sleep 15"] * 4
 
 
 def test_an_api_that_is_off_is_not_waited_for_where_nothing_turns_it_on(set_up):
