@@ -92,6 +92,7 @@ main() {
   fi
   settings
   google_cloud
+  if [[ $COMMAND != account && $COMMAND != forget ]]; then look_at_regions; fi
   case "$COMMAND" in
     all)
       setup

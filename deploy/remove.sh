@@ -13,6 +13,7 @@ To be removed from project $PROJECT_ID ($REGION):
   images        repository $REPOSITORY
   app secret    $APP_SECRET
 $(list_token_secrets)
+$(list_elsewhere)
 The custom roles stay, held by nobody: Google keeps the id of a deleted one taken for 37 days.
 APIs stay on, and so does gcloud's bucket of uploaded sources (run-sources-$PROJECT_ID-$REGION).
 TEXT
@@ -36,6 +37,10 @@ list_token_secrets() {
   done
 }
 
+list_elsewhere() {
+  sed -n -E 's/^(.*)[|](.*)$/  (stays)       service \1 in \2: run this again with that REGION/p' <<<"$ELSEWHERE"
+}
+
 confirm() {  # confirm QUESTION WHAT-A-NO-MEANS
   local answer=''
   if [[ $ASSUME_YES || $DRY_RUN ]]; then return; fi
@@ -44,8 +49,7 @@ confirm() {  # confirm QUESTION WHAT-A-NO-MEANS
 }
 
 remove_service() {
-  look gcloud run services describe "$1" --region="$REGION" --format='value(metadata.name)'
-  if [[ -z $FOUND ]]; then return; fi
+  if ! grep -q "^$1|" <<<"$SERVICES"; then return; fi
   run gcloud run services delete "$1" --region="$REGION"
   say removed "service $1"
 }

@@ -3,7 +3,8 @@
 
 readonly BASE_IMAGE=python313   # supported until October 2029
 readonly REPOSITORY=threads-token-keeper
-SERVICES=''
+SERVICES=''    # those in REGION
+ELSEWHERE=''   # NAME|REGION of those that are not
 
 # Again and again, with the few rights of threads-build. What makes the sign-in page public comes last: an organisation
 # may forbid it, and then all else is there.
@@ -138,14 +139,46 @@ source_sum() {
   ) | cksum | cut -d' ' -f1
 }
 
-# NAME|CHECK OFF|INGRESS|SOURCE|TRAFFIC ON THE LATEST|CONDITIONS|ACCOUNT|IMAGE, a line a service, into SERVICES
+# NAME|CHECK OFF|INGRESS|SOURCE|TRAFFIC ON THE LATEST|CONDITIONS|ACCOUNT|IMAGE, a line a service, into SERVICES; all
+# regions are listed, for what an earlier run made in another one.
 list_services() {
-  look gcloud run services list --region="$REGION" --format='value[separator="|"](metadata.name,
-    metadata.annotations["run.googleapis.com/invoker-iam-disabled"],metadata.annotations["run.googleapis.com/ingress"],
-    spec.template.metadata.labels.source,spec.traffic.extract("latestRevision").flatten(),
+  look gcloud run services list --format='value[separator="|"](metadata.labels["cloud.googleapis.com/location"],
+    metadata.name,metadata.annotations["run.googleapis.com/invoker-iam-disabled"],
+    metadata.annotations["run.googleapis.com/ingress"],spec.template.metadata.labels.source,spec.traffic.extract("latestRevision").flatten(),
     status.conditions.extract("status").flatten(),spec.template.spec.serviceAccountName,
     spec.template.spec.containers[0].image)'
-  SERVICES="$FOUND"
+  SERVICES="$(sed -n "s/^$REGION|//p" <<<"$FOUND")"
+  ELSEWHERE="$(sed -n -E "/^$REGION[|]/d; s/^([^|]*)[|](threads-(oauth|refresh))[|].*/\2|\1/p" <<<"$FOUND")"
+}
+
+# Whoever forgets REGION would make all of it once more, in another region, at addresses that Meta does not know.
+look_at_regions() {
+  local region
+  list_services
+  if [[ $ELSEWHERE && ! $SERVICES =~ (^|$'\n')threads-(oauth|refresh)\| ]]; then
+    region="$(cut -d'|' -f2 <<<"$ELSEWHERE" | head -n 1)"
+    die "The functions of $PROJECT_ID are in $region, and REGION is $REGION. Nothing was changed." \
+      "Run the same with REGION=$region. To move them, take them down first; the tokens stay:" \
+      "  PROJECT_ID=$PROJECT_ID REGION=$region ./deploy.sh remove"
+  fi
+}
+
+check_elsewhere() {
+  local name region
+  while IFS='|' read -r name region; do
+    if [[ $name == threads-refresh ]]; then
+      wrong "there is another $name in $region, with a schedule of its own" \
+        "$(delete_elsewhere "$region" run services "$name"); then $(delete_elsewhere "$region" scheduler jobs "$name")"
+    elif [[ $name ]]; then
+      wrong "there is another $name in $region" "$(delete_elsewhere "$region" run services "$name")"
+    fi
+  done <<<"$ELSEWHERE"
+}
+
+delete_elsewhere() {  # delete_elsewhere REGION run|scheduler services|jobs NAME
+  local where=region
+  if [[ $2 == scheduler ]]; then where=location; fi
+  echo "gcloud $2 $3 delete $4 --$where=$1 --project=$PROJECT_ID --quiet"
 }
 
 invoker_check_off() {  # invoker_check_off SERVICE: gcloud writes "True", the console "true"
@@ -158,7 +191,6 @@ invoker_check_off() {  # invoker_check_off SERVICE: gcloud writes "True", the co
 # forbid that too (run.managed.requireInvokerIam): then allUsers is tried.
 ensure_public() {
   local off=(gcloud run services update threads-oauth --region="$REGION" --no-invoker-iam-check) refusal try
-  list_services
   if invoker_check_off threads-oauth; then
     say there "threads-oauth is public"
   elif [[ $DRY_RUN ]]; then

@@ -24,7 +24,7 @@ SWITCHES = {
 EMPTY = {
     "version": "528.0.0", "account": "owner@example.com", "monitoring": "alpha", "apis": [], "projects": {},
     "policies": {}, "etags": {}, "lag": {}, "refusals": [], "log": [], "after_run": [], **SWITCHES,
-    "web": {},
+    "web": {}, "elsewhere": {"services": {}, "jobs": {}},
     **{kind: {} for kind in ("accounts", "roles", "secrets", "services", "jobs", "metrics", "alerts", "channels",
                              "repositories")},
 }  # fmt: skip

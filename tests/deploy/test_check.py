@@ -192,7 +192,8 @@ FAULTS = {
     "Meta App ID": (2, env("threads-oauth", "THREADS_APP_ID", "99"), "THREADS_APP_ID 99", "further down than the Meta App ID: THREADS_APP_ID=… PROJECT_ID=demo"),
     "wrong app secret": (3, put("x", "secrets", "threads-app-secret", "versions", 0, "payload"), "refuses the app secret", "THREADS_APP_SECRET=ask"),
     "no app secret": (4, put([], "secrets", "threads-app-secret", "versions"), "no app secret", "THREADS_APP_SECRET=ask"),
-    "Threads down": (5, env("threads-oauth", "THREADS_API_URL", "http://127.0.0.1:9"), "could not be asked", "later"),
+    "app secret disabled": (5, put("disabled", "secrets", "threads-app-secret", "versions", 0, "state"), "app secret is disabled", "versions enable 1 --secret=threads-app-secret"),
+    "Threads down": (6, env("threads-oauth", "THREADS_API_URL", "http://127.0.0.1:9"), "could not be asked", "later"),
     # the schedule
     "no schedule": (4, put({}, "jobs"), "there is no schedule", "functions"),
     "paused": (2, put("PAUSED", *JOB, "state"), "schedule is PAUSED", "jobs resume"),

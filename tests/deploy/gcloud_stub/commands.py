@@ -26,6 +26,7 @@ from tests.deploy.gcloud_stub.resources import (
     write_role,
 )  # fmt: skip
 
+LOCATION = "cloud.googleapis.com/location"
 NOW = "2026-11-01T00:00:00Z"
 
 
@@ -45,8 +46,9 @@ def deploy(state, flags, _payload, name):
     spec = {"serviceAccountName": flags["service-account"], "containers": [container]}
     template = {"metadata": {"labels": dict([flags["labels"].split("=")])}, "spec": spec}
     old = state["services"].get(name, {}).get("metadata", {}).get("annotations", {})
+    annotations = {**old, "run.googleapis.com/ingress": flags["ingress"]}
     state["services"][name] = {
-        "metadata": {"name": name, "annotations": {**old, "run.googleapis.com/ingress": flags["ingress"]}},
+        "metadata": {"name": name, "labels": {LOCATION: flags["region"]}, "annotations": annotations},
         "spec": {"template": template, "traffic": [{"latestRevision": True}]},
         "status": {"conditions": [{"status": "True"}]},
     }
@@ -72,6 +74,23 @@ def invoker_check(state, flags, name):
 
 def update_service(state, flags, _payload, name):
     invoker_check(state, flags, name)
+
+
+def list_services(state, *_):
+    """All regions: those that a test put elsewhere too."""
+    elsewhere = [{"metadata": {"name": n, "labels": {LOCATION: r}}} for n, r in state["elsewhere"]["services"].items()]
+    return [*state["services"].values(), *elsewhere]
+
+
+def delete_in_region(kind, flag):
+    def command(state, flags, payload, name):
+        there = state["elsewhere"][kind]
+        if there.get(name) == flags[flag]:
+            del there[name]
+        else:
+            delete(kind)(state, flags, payload, name)
+
+    return command
 
 
 def to_latest(state, _flags, _payload, name):
@@ -201,11 +220,14 @@ COMMANDS = {
     "secrets versions access": access_version,
     "secrets versions enable": enable_version,
     "run deploy": deploy,
+    "run services list": list_services,
+    "run services delete": delete_in_region("services", "region"),
     "run services update": update_service,
     "run services update-traffic": to_latest,
     "scheduler jobs describe": describe_job,
     "scheduler jobs create http": write_job,
     "scheduler jobs update http": write_job,
+    "scheduler jobs delete": delete_in_region("jobs", "location"),
     "scheduler jobs run": run_job,
     "scheduler jobs resume": resume_job,
     "scheduler locations list": scheduler_locations,
