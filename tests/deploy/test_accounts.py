@@ -89,6 +89,12 @@ def test_of_several_names_of_which_one_is_unknown_none_is_forgotten(cloud):
     assert cloud.writes == []
 
 
+def test_a_name_that_is_given_twice_is_forgotten_once(cloud):
+    done = cloud.run("forget", "bob.b", "Bob.B", "--yes")
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("removed  secret threads-token-bob-b") == 1
+
+
 def test_forget_takes_a_secret_that_lost_its_label(cloud):
     cloud.change(lambda s: s["secrets"]["threads-token-alice"].update(labels={}))
     assert cloud.run("forget", "alice", "--yes").returncode == 0
@@ -109,6 +115,14 @@ def test_the_app_secret_is_in_the_environment_of_no_process_that_is_started(clou
     seen = (tmp_path / "environments").read_text()
     assert "STUB_PORT" in seen
     assert "THREADS_APP_SECRET" not in seen
+
+
+def test_what_somebody_chose_for_gcloud_neither_logs_the_app_secret_nor_hides_an_answer(cloud, tmp_path):
+    chosen = {"LOG_HTTP": "true", "VERBOSITY": "debug", "USER_OUTPUT_ENABLED": "false"}
+    cloud.run("status", **{f"CLOUDSDK_CORE_{name}": value for name, value in chosen.items()})
+    seen = (tmp_path / "environments").read_text()
+    for setting in ('LOG_HTTP="false"', 'VERBOSITY="warning"', 'USER_OUTPUT_ENABLED="true"'):
+        assert f"CLOUDSDK_CORE_{setting}" in seen
 
 
 def test_ask_without_a_terminal_is_refused(cloud):
