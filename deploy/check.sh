@@ -12,7 +12,6 @@ wrong() {  # wrong WHAT HOW-TO-MEND
 
 check() {
   local name
-  command -v curl >/dev/null || die "curl is not installed, and check asks Threads and both functions with it."
   missing_apis
   if [[ ${#MISSING[@]} -gt 0 ]]; then   # with an API off, nothing else could be looked at
     wrong "APIs that are off: ${MISSING[*]%.googleapis.com}" "$(again setup)"
@@ -181,6 +180,49 @@ close_refresh() {  # what makes refresh private again, by what made it public
   else
     again functions
   fi
+}
+
+# Asks Threads for an app token with the id and the secret that sign-in uses. Both travel on standard input, and the
+# answer holds a token: only its error code is ever shown.
+check_credentials() {
+  local secret answer code url id
+  url="$(deployed THREADS_API_URL)" id="$(deployed THREADS_APP_ID)"
+  url="${THREADS_API_URL:-${url:-https://graph.threads.com}}" id="${id:-$THREADS_APP_ID}"
+  newest_version "$APP_SECRET"
+  if [[ $FOUND != *ENABLED ]]; then
+    wrong_app_secret
+    return
+  fi
+  if [[ -z $id ]]; then return; fi   # no function yet, which was said
+  if ! secret="$(gcloud secrets versions access latest --secret="$APP_SECRET" 2>/dev/null)"; then
+    echo "note   $ACCOUNT may not read $APP_SECRET, so Threads was not asked whether it is right"
+    return
+  fi
+  secret="${secret//\\/\\\\}" secret="${secret//\"/\\\"}"   # as curl's config file wants it
+  answer="$(printf '%s\n' get "url = \"$url/oauth/access_token\"" 'data = "grant_type=client_credentials"' \
+    "data-urlencode = \"client_id=$id\"" "data-urlencode = \"client_secret=$secret\"" |
+    curl --disable --silent --max-time 30 --write-out '\n%{http_code}' --config - || true)"
+  code="$(grep -oE '"(error_)?code" *: *[0-9]+' <<<"$answer" | grep -oE '[0-9]+' | head -n 1 || true)"
+  case "${answer##*$'\n'} ${code:-0} ${answer,,}" in
+    200\ *'"access_token"'*) good "Threads accepts the app id and secret" ;;
+    429\ * | 5??\ * | 000\ * | *'"is_transient":true'*)
+      wrong "Threads could not be asked about the app id and secret (${answer##*$'\n'})" "$(again check), later"
+      ;;
+    *"client secret"*)
+      wrong "Threads refuses the app secret (code ${code:-none})" \
+        "copy it again (App settings → Basic → Threads App secret): THREADS_APP_SECRET=ask $(again)"
+      ;;
+    *)
+      wrong "Threads does not know THREADS_APP_ID $id (code ${code:-none}): is it the Meta App ID?" \
+        "it is in App settings → Basic, further down than the Meta App ID: $(another_app_id "$id")"
+      ;;
+  esac
+}
+
+another_app_id() {  # what deploys another one: the one that the environment has, or one to fill in
+  local given="$THREADS_APP_ID"
+  if [[ -z $given || $given == "$1" ]]; then given=…; fi
+  echo "THREADS_APP_ID=$given $(THREADS_APP_ID="$given" again functions)"
 }
 
 check_accounts() {

@@ -87,55 +87,13 @@ ensure_app_secret_value() {
   if [[ $COMMAND == setup ]]; then echo "         ./deploy.sh functions makes threads-oauth take it up"; fi
 }
 
-# Asks Threads for an app token with the id and the secret that sign-in uses. Both travel on standard input, and the
-# answer holds a token: only its error code is ever shown.
-check_credentials() {
-  local secret answer code url id
-  url="$(deployed THREADS_API_URL)" id="$(deployed THREADS_APP_ID)"
-  url="${THREADS_API_URL:-${url:-https://graph.threads.com}}" id="${id:-$THREADS_APP_ID}"
-  newest_version "$APP_SECRET"
-  case "$FOUND" in
-    *ENABLED) ;;
-    *DISABLED)
-      wrong "the app secret is disabled" \
-        "gcloud secrets versions enable ${FOUND%|*} --secret=$APP_SECRET --project=$PROJECT_ID"
-      return
-      ;;
-    *)
-      wrong "no app secret is stored" "THREADS_APP_SECRET=ask $(again)"
-      return
-      ;;
-  esac
-  if [[ -z $id ]]; then return; fi   # no function yet, which was said
-  if ! secret="$(gcloud secrets versions access latest --secret="$APP_SECRET" 2>/dev/null)"; then
-    echo "note   $ACCOUNT may not read $APP_SECRET, so Threads was not asked whether it is right"
-    return
+wrong_app_secret() {  # the newest version of it is in FOUND
+  if [[ $FOUND == *DISABLED ]]; then
+    wrong "the app secret is disabled" \
+      "gcloud secrets versions enable ${FOUND%|*} --secret=$APP_SECRET --project=$PROJECT_ID"
+  else
+    wrong "no app secret is stored" "THREADS_APP_SECRET=ask $(again)"
   fi
-  secret="${secret//\\/\\\\}" secret="${secret//\"/\\\"}"   # as curl's config file wants it
-  answer="$(printf '%s\n' get "url = \"$url/oauth/access_token\"" 'data = "grant_type=client_credentials"' \
-    "data-urlencode = \"client_id=$id\"" "data-urlencode = \"client_secret=$secret\"" |
-    curl --disable --silent --max-time 30 --write-out '\n%{http_code}' --config - || true)"
-  code="$(grep -oE '"(error_)?code" *: *[0-9]+' <<<"$answer" | grep -oE '[0-9]+' | head -n 1 || true)"
-  case "${answer##*$'\n'} ${code:-0} ${answer,,}" in
-    200\ *'"access_token"'*) good "Threads accepts the app id and secret" ;;
-    429\ * | 5??\ * | 000\ * | *'"is_transient":true'*)
-      wrong "Threads could not be asked about the app id and secret (${answer##*$'\n'})" "$(again check), later"
-      ;;
-    *"client secret"*)
-      wrong "Threads refuses the app secret (code ${code:-none})" \
-        "copy it again (App settings → Basic → Threads App secret): THREADS_APP_SECRET=ask $(again)"
-      ;;
-    *)
-      wrong "Threads does not know THREADS_APP_ID $id (code ${code:-none}): is it the Meta App ID?" \
-        "it is in App settings → Basic, further down than the Meta App ID: $(another_app_id "$id")"
-      ;;
-  esac
-}
-
-another_app_id() {  # what deploys another one: the one that the environment has, or one to fill in
-  local given="$THREADS_APP_ID"
-  if [[ -z $given || $given == "$1" ]]; then given=…; fi
-  echo "THREADS_APP_ID=$given $(THREADS_APP_ID="$given" again functions)"
 }
 
 ensure_secret() {  # ensure_secret NAME [LABEL]

@@ -69,6 +69,9 @@ need_app_id() {
 google_cloud() {
   local version project domain
   command -v gcloud >/dev/null || die "gcloud is not installed: https://cloud.google.com/sdk/docs/install"
+  if [[ $COMMAND == check ]]; then
+    command -v curl >/dev/null || die "curl is not installed, and check asks Threads and both functions with it."
+  fi
   look gcloud info --format='value[separator="|"](basic.version,config.account,config.project)'
   IFS='|' read -r version ACCOUNT project <<<"$FOUND"
   if [[ ${version%%.*} -lt $MINIMUM_GCLOUD ]]; then
