@@ -6,6 +6,7 @@ import http.server
 import itertools
 import json
 import re
+import shutil
 import subprocess
 import threading
 import time
@@ -13,7 +14,7 @@ import urllib.parse
 
 import pytest
 
-from tests.deploy.deployment import APP_SECRET, PUBLIC_URL, ROOT, TOKEN, Cloud, account
+from tests.deploy.deployment import APP_SECRET, PUBLIC_URL, ROOT, STUB, TOKEN, Cloud, account
 from tests.deploy.gcloud_cli import lint
 
 
@@ -324,3 +325,14 @@ def test_whoever_may_not_read_the_app_secret_is_told_and_the_rest_is_checked(clo
     done = cloud.run("check")
     assert done.returncode == 0
     assert "Threads was not asked" in done.stdout
+
+
+def test_where_there_is_no_curl_it_says_so_before_it_looks(cloud, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "gcloud").symlink_to(STUB / "gcloud")
+    for tool in ("bash", "env", "dirname", "mktemp", "rm"):
+        (tmp_path / "bin" / tool).symlink_to(shutil.which(tool))
+    done = cloud.run("check", PATH=str(tmp_path / "bin"))
+    assert done.returncode == 1
+    assert "curl is not installed" in done.stdout
+    assert cloud.calls == []
