@@ -68,7 +68,7 @@ command_words() {  # the command without its flags and lists, which are long
 }
 
 advice() {  # advice MESSAGE COMMAND: the first that knows the message
-  account_advice "$1" || policy_advice "$1" || waiting_advice "$1" || build_advice "$1" || denied_advice "$@" ||
+  account_advice "$1" || policy_advice "$@" || waiting_advice "$1" || build_advice "$1" || denied_advice "$@" ||
     echo "see the message above; \`gcloud --verbosity=debug\` says more."
 }
 
@@ -91,17 +91,14 @@ account_advice() {  # of who asks, and of what the project lacks
   fi
 }
 
-policy_advice() {  # what an organisation forbids, and what helps there
+policy_advice() {  # policy_advice MESSAGE COMMAND: what an organisation forbids, and what helps there
   case "$1" in
     *gcp.resourceLocations*)
       echo "an organisation policy (constraints/gcp.resourceLocations) does not allow this place. Run again with a"
       echo "REGION that it allows; ask whoever administers the organisation which those are."
       ;;
     *restrictNonCmekServices* | *"KMS CryptoKey"*)
-      echo "an organisation policy (constraints/gcp.restrictNonCmekServices) wants a key of your own. Make the secret"
-      echo "with it, and run again: what is there is used as it is."
-      echo "  gcloud secrets create ${WANTED_SECRET:-SECRET} --project=$PROJECT_ID --replication-policy=automatic \\"
-      echo "    --kms-key-name=projects/PROJECT/locations/global/keyRings/RING/cryptoKeys/KEY"
+      key_advice "$2"
       ;;
     *disableServiceAccountCreation* | *"ervice account creation is not allowed"*)
       echo "an organisation policy (constraints/iam.disableServiceAccountCreation) forbids new service accounts. Have"
@@ -119,6 +116,26 @@ policy_advice() {  # what an organisation forbids, and what helps there
       ;;
     *) other_policy_advice "$1" ;;
   esac
+}
+
+key_advice() {  # key_advice COMMAND
+  local make='' place=global
+  case "$1" in
+    *"secrets create"*)
+      make="gcloud secrets create $WANTED_SECRET --project=$PROJECT_ID --replication-policy=automatic --kms-key-name"
+      ;;
+    *"repositories create"*)
+      make="gcloud artifacts repositories create $REPOSITORY --project=$PROJECT_ID --location=$REGION"
+      make+=" --repository-format=docker --kms-key" place="$REGION"
+      ;;
+  esac
+  echo "an organisation policy (constraints/gcp.restrictNonCmekServices) wants a key of your own for this."
+  if [[ $make ]]; then
+    echo "Make it with one, and run again: what is there is used as it is."
+    echo "  $make=projects/PROJECT/locations/$place/keyRings/RING/cryptoKeys/KEY"
+  else
+    echo "Have project $PROJECT_ID excepted from it for the service that the message names."
+  fi
 }
 
 other_policy_advice() {

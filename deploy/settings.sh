@@ -100,7 +100,7 @@ find_project() {
       run gcloud services enable cloudresourcemanager.googleapis.com
       say created "API: cloudresourcemanager.googleapis.com"
       if [[ $DRY_RUN ]]; then FOUND=PROJECT_NUMBER; else APIS_ON=1 look_surely "${describe[@]}"; fi
-    elif account_advice "$SAID" >/dev/null || policy_advice "$SAID" >/dev/null; then
+    elif account_advice "$SAID" >/dev/null || policy_advice "$SAID" "" >/dev/null; then
       refused "$SAID" "${describe[@]}"
     elif [[ $SAID =~ PERMISSION_DENIED|does\ not\ have\ permission|$NOT_THERE ]]; then
       die "There is no project $PROJECT_ID that $ACCOUNT can see. Is the id misspelt? gcloud projects list names yours."

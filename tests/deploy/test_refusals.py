@@ -180,6 +180,12 @@ def test_where_secrets_must_have_a_key_the_advice_makes_the_next_run_succeed(emp
             "(customConstraints/custom.noRoles) forbids this",
         ),
         (
+            "artifacts repositories create",
+            "constraints/gcp.restrictNonCmekServices violated",
+            "gcloud artifacts repositories create threads-token-keeper --project=demo --location=us-central1",
+        ),
+        ("iam roles create", "constraints/gcp.restrictNonCmekServices violated", "Have project demo excepted"),
+        (
             "secrets list",
             "PERMISSION_DENIED: Request is prohibited by organization's policy. vpcServiceControlsUnique",
             "VPC Service Controls",
