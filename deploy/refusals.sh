@@ -7,6 +7,7 @@ readonly CONSOLE=https://console.cloud.google.com
 readonly NOT_THERE='NOT_FOUND|[Nn]ot found|Cannot find|does not exist|Unknown service account'
 readonly API_OFF='SERVICE_DISABLED|has not been used in project|it is disabled|is not enabled'
 readonly JUST_MADE='[Ss]ervice account .*does not exist|Unknown service account|Role .*does not exist'
+readonly MAYBE_NEW='may not exist|entity was not found'
 readonly ACTING='[aA]ccounts\.actAs|permission to act as'
 readonly READING='storage\.objects\.get|could not resolve source|ermission denied on secret|missing required IAM'
 readonly AGENTS='permission to (get access tokens|read the image)'   # of Google's own accounts, new as the API is
@@ -33,7 +34,7 @@ passes() {
     if [[ $1 =~ $ACTING && -z $FRESH && $ACCOUNT != threads-build@* ]]; then tries=6; fi
   elif [[ $1 =~ $METRIC_UNKNOWN ]]; then
     what="Monitoring does not know the new metric yet" seconds=30 tries=21
-  elif [[ $1 =~ $JUST_MADE || ($FRESH && $1 == *"may not exist"*) ]]; then
+  elif [[ $1 =~ $JUST_MADE || ($FRESH && $1 =~ $MAYBE_NEW) ]]; then
     what="IAM does not know yet what was just made"
   elif [[ $APIS_ON && $1 =~ $API_OFF ]]; then
     what="an API that was turned on a moment ago is not there yet" seconds=10 tries=30
@@ -112,7 +113,8 @@ policy_advice() {  # policy_advice MESSAGE COMMAND: what an organisation forbids
       ;;
     *"permitted customer"* | *allowedPolicyMember*)
       echo "an organisation policy (constraints/iam.allowedPolicyMemberDomains or iam.managed.allowedPolicyMembers)"
-      echo "forbids this member. Have project $PROJECT_ID excepted from it, or its own accounts allowed by it."
+      echo "forbids a member, perhaps one that was there before. Have project $PROJECT_ID excepted from it, or its own"
+      echo "accounts allowed by it."
       ;;
     *) other_policy_advice "$1" ;;
   esac
@@ -164,7 +166,7 @@ waiting_advice() {  # what was waited for and did not come
     echo "an API is off. ./deploy.sh setup turns it on; it takes up to a few minutes to arrive."
   elif [[ $1 =~ $METRIC_UNKNOWN ]]; then
     echo "Google needs up to ten minutes to know a new metric: try again then."
-  elif [[ $1 =~ $JUST_MADE || ($FRESH && $1 == *"may not exist"*) ]]; then
+  elif [[ $1 =~ $JUST_MADE || ($FRESH && $1 =~ $MAYBE_NEW) ]]; then
     echo "if ./deploy.sh setup has not run yet, run it; if it has just run, IAM needs some minutes to know what is new."
   else
     return 1

@@ -167,7 +167,7 @@ def test_where_secrets_must_have_a_key_the_advice_makes_the_next_run_succeed(emp
             "users named in the policy do not belong to a permitted customer",
             "accounts allowed",
         ),
-        ("projects set-iam-policy", "constraints/iam.managed.allowedPolicyMembers", "its own accounts allowed by it"),
+        ("projects set-iam-policy", "constraints/iam.managed.allowedPolicyMembers", "allowed by it"),
         ("artifacts repositories create", "constraints/gcp.resourceLocations violated", "REGION that it allows"),
         (
             "artifacts repositories create",

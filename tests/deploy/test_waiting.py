@@ -120,6 +120,12 @@ def test_a_person_who_may_not_act_as_an_account_waits_for_minutes_and_build_for_
     assert "./deploy.sh setup" in done.stdout.split("What to do:")[1]
 
 
+def test_a_schedule_whose_account_is_not_known_yet_is_made_in_the_run_that_made_the_account(empty):
+    empty.refuse("scheduler jobs create", "NOT_FOUND: Requested entity was not found.", times=2)
+    assert empty.run(**SETTINGS, THREADS_APP_SECRET=APP_SECRET).returncode == 0
+    assert empty.sleeps == ["sleep 5"] * 2
+
+
 def test_a_fault_that_does_not_pass_is_said_after_a_minute(cloud):
     cloud.refuse("iam service-accounts list", "INTERNAL: Internal error encountered.", times=99)
     done = cloud.run("setup")
