@@ -148,7 +148,7 @@ list_services() {
     status.conditions.extract("status").flatten(),spec.template.spec.serviceAccountName,
     spec.template.spec.containers[0].image)'
   SERVICES="$(sed -n "s/^$REGION|//p" <<<"$FOUND")"
-  ELSEWHERE="$(sed -n -E "/^$REGION[|]/d; s/^([^|]*)[|](threads-(oauth|refresh))[|].*/\2|\1/p" <<<"$FOUND")"
+  ELSEWHERE="$(sed -n -E "/^${REGION}[|]/d; s/^([^|]*)[|](threads-(oauth|refresh))[|].*/\2|\1/p" <<<"$FOUND")"
 }
 
 # Whoever forgets REGION would make all of it once more, in another region, at addresses that Meta does not know.
