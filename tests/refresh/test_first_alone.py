@@ -91,6 +91,12 @@ def test_a_right_or_a_credential_that_is_late_loses_no_token(dying: World, code:
     assert dying.threads.tokens.alive(dying.manager.newest(ALICE))
 
 
+def test_a_conflict_while_adding_is_no_definite_refusal(dying: World) -> None:
+    dying.manager.fail("AddSecretVersion", StatusCode.ABORTED, times=3)
+    assert serve("refresh", refusal_patience=0).post("/").status_code == 200
+    assert dying.threads.tokens.alive(dying.manager.newest(ALICE))
+
+
 def test_adding_goes_on_until_the_end_of_the_run(dying: World) -> None:
     dying.manager.fail("AddSecretVersion", StatusCode.UNAVAILABLE, times=None)
     threading.Timer(4.0, dying.manager.heal).start()  # longer than any other call is repeated

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.refresh.world import ALICE, ALICE_NAME, DAY, World, account
+from tests.refresh.world import ALICE, ALICE_NAME, DAY, World, account, official_client
 
 
 def test_a_get_changes_nothing(world: World) -> None:
@@ -25,6 +25,16 @@ def test_a_get_has_outcomes_of_its_own(world: World) -> None:
     world.clock.forward(61 * DAY)
     reply = world.refresh.get("/")
     assert (account(reply)["outcome"], reply.status_code) == ("sign_in_again", 500)
+
+
+@pytest.mark.parametrize("how", ["destroy_secret_version", "disable_secret_version"])
+def test_a_get_says_that_all_versions_of_an_expired_token_are_gone(world: World, how: str) -> None:
+    for number in (1, 2):
+        getattr(official_client(world.manager), how)(name=f"{ALICE_NAME}/versions/{number}")
+    world.clock.forward(61 * DAY)
+    found = world.report()
+    assert found["outcome"] == "sign_in_again"
+    assert "versions are gone" in found["detail"]
 
 
 def test_a_get_says_that_a_version_is_not_described(world: World) -> None:

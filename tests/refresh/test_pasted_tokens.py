@@ -46,6 +46,7 @@ def test_a_bound_account_takes_no_token_of_another_id_even_of_its_name(world: Wo
     before = world.stored()
     assert world.run()["outcome"] == "misconfigured"
     assert world.stored() == before
+    assert "refresh" not in world.calls(), "it is not ours to refresh"
 
 
 def test_an_account_goes_on_when_its_person_changes_the_username(world: World) -> None:
@@ -95,6 +96,15 @@ def test_a_token_pasted_over_a_described_one_is_adopted_when_that_one_would_be_d
     world.clock.forward(DAY + HOUR)
     assert world.run()["outcome"] == "refreshed"
     assert world.manager.annotations(ALICE)["version"] == str(number + 1)
+
+
+def test_a_young_token_pasted_over_one_that_is_due_is_described_and_not_refreshed(world: World) -> None:
+    number = world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice", age=HOUR))
+    assert world.run()["outcome"] == "too_young"
+    assert world.calls() == ["debug"]
+    assert world.manager.annotations(ALICE)["version"] == str(number)
+    world.clock.forward(DAY)
+    assert world.run()["outcome"] == "refreshed"
 
 
 @pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {} ", "\ufeff{}", "\t{}\n\n", "{}\u00a0"])

@@ -70,6 +70,15 @@ def test_one_refusal_of_two_accounts_is_not_yet_about_the_app(empty: World) -> N
     assert {account(reply, username)["outcome"] for username in usernames} == {"sign_in_again"}
 
 
+def test_refusals_of_every_account_that_differ_are_not_about_the_app(empty: World) -> None:
+    usernames = describe_many(empty, 4, lambda n: 30)
+    for username, code in zip(usernames, (102, 102, 102, 10), strict=True):
+        for call in ("refresh", "me"):
+            empty.threads.control.fail(call, "custom", times=None, username=username, code=code, message="New")
+    reply = empty.refresh.post("/")
+    assert {account(reply, username)["outcome"] for username in usernames} == {"sign_in_again"}
+
+
 def test_dead_tokens_of_every_account_are_still_reported_to_their_owners(empty: World) -> None:
     usernames = describe_many(empty, 3, lambda n: 30)
     for username in usernames:
