@@ -186,9 +186,9 @@ def _moment(value: object) -> datetime | None:
 
 
 def _seconds(value: object) -> int | None:
-    """Return a whole number of seconds, which JSON may also write as 5184000.0 or "5184000.0"."""
-    if isinstance(value, float) and value.is_integer() and abs(value) < 10**18:
+    """Return a whole number of seconds, which JSON may also write as 5184000.0 or "5184000.5"."""
+    if isinstance(value, float) and abs(value) < 10**18:
         return int(value)
     if isinstance(value, str):
-        value = re.sub(r"\.0+$", "", value)
+        value = re.sub(r"\.[0-9]+\Z", "", value)
     return whole_number(value)

@@ -150,6 +150,7 @@ def test_a_token_of_an_hour_or_of_unknown_lifetime_is_never_stored(
         ({"expires_in": 5184000.0}, {}, 60),
         ({"expires_in": "5184000"}, {}, 60),
         ({"expires_in": "5184000.0"}, {}, 60),
+        ({"expires_in": 5183999.5}, {}, 60),
         ({}, {"expires_at": 0}, 60),
         ({"expires_in": None}, {"expires_at": 0}, 60),
         ({"expires_in": 0}, {"expires_at": 0}, 60),
