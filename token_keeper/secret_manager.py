@@ -34,6 +34,7 @@ _PASSING = (
     gcp.BadGateway,
     gcp.Unknown,
     gcp.Cancelled,
+    gcp.Unauthenticated,  # a credential that is late; without any, no call is sent at all
 )
 _SHORTEST_PAUSE = 0.05  # seconds before another try
 # A connection that swallows what is sent is noticed by a ping, and not shared with the next client of this process.
