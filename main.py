@@ -246,7 +246,7 @@ web.take_over({"oauth": _OAUTH, "refresh": _REFRESH})
 
 
 def _not_found(base: str) -> web.Handler:
-    values = {"base": base, "title": "There is nothing here", "message": "", "advice": "", "retry": False}
+    values = {"base": base, "title": "There is nothing here", "message": "", "who": "", "advice": "", "retry": False}
     return lambda request: web.page(request, 404, "error.html", **values)
 
 
@@ -261,7 +261,7 @@ def _not_allowed(base: str) -> web.Handler:
     def reply(request: Request) -> Response:
         if not web.prefers_html(request):
             return web.not_allowed(request)
-        return web.page(request, 405, "error.html", advice="", retry=False, **values)
+        return web.page(request, 405, "error.html", who="", advice="", retry=False, **values)
 
     return reply
 
@@ -288,7 +288,7 @@ def _refusal(request: Request, error: KeeperError, base: str) -> Response:
         return web.json_reply(row.status, {"error": str(error)})
     retry = row.status != 500 and not isinstance(error, UnknownCode)
     values = {"base": base, "title": row.title, "message": str(error), "advice": row.visitor, "retry": retry}
-    return web.page(request, row.status, "error.html", **values)
+    return web.page(request, row.status, "error.html", who=error.username, **values)
 
 
 def _not_removed() -> Response:

@@ -32,6 +32,11 @@ def secret_id_for(username: str) -> str | None:
     return SECRET_PREFIX + username.lower().replace(".", "-")
 
 
+def printable(username: str | None) -> str | None:
+    """Return a username as it may be shown, since Threads may have sent anything; None if nothing of it may be."""
+    return "".join(char for char in username or "" if char.isprintable()).strip()[:60] or None
+
+
 def looks_like_user_id(text: str) -> bool:
     """Return whether a label can hold this as a Threads user id."""
     return bool(re.fullmatch(r"[a-z0-9_-]{1,63}", text, re.ASCII))

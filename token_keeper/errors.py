@@ -6,9 +6,24 @@ person acts). Messages are ours: they may hold Meta's numeric codes, never its t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class KeeperError(Exception):
     """Everything that this project raises on purpose. `str()` of it may be shown to anybody."""
+
+    username: str | None = None  # whom it is about, where that is known
+
+
+@contextmanager
+def about(username: str | None) -> Iterator[None]:
+    """Name this person in the errors that are raised meanwhile and name nobody."""
+    try:
+        yield
+    except KeeperError as error:
+        error.username = error.username or username
+        raise
 
 
 class PassingError(KeeperError):
@@ -116,7 +131,7 @@ class StoreRefused(PermanentError):
 
 
 class KeyUnavailable(PermanentError):
-    """A version cannot be decrypted because its key is disabled or destroyed; the operator restores the key."""
+    """A key (CMEK) is disabled or destroyed, so a version cannot be read or added; the operator restores the key."""
 
 
 class NotAToken(PermanentError):
@@ -142,9 +157,9 @@ class GrantEnded(PermanentError):
 class AccountNotAllowed(PermanentError):
     """Nobody allowed this account to sign in; the operator runs `./deploy.sh account NAME` if it should be."""
 
-    def __init__(self, message: str, username: str | None = None) -> None:
-        super().__init__(message)
-        self.username = username
+
+class BoundToAnother(AccountNotAllowed):
+    """The account of this name is another person's; the operator ends it and allows it anew if it changed hands."""
 
 
 # What browsers and Meta send to us

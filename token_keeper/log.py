@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from token_keeper.errors import KeeperError, PassingError
-from token_keeper.outcomes import Outcome, Severity, verdict
+from token_keeper.outcomes import Outcome, Severity, advice, verdict
 
 if TYPE_CHECKING:
     from token_keeper.report import Result
@@ -62,7 +62,8 @@ def removal_unmatched(event: str) -> None:
 
 def removal_failed(event: str, error: KeeperError) -> None:
     severity = Severity.WARNING if isinstance(error, PassingError) else Severity.ERROR
-    _write(severity, f"{event}_failed", f"Threads asked to remove a person, and something is still there: {error}")
+    message = f"Threads asked to remove a person, and something is still there: {_advised(error)}"
+    _write(severity, f"{event}_failed", message, username=error.username)
 
 
 # The private function
@@ -93,7 +94,7 @@ def severity_of(result: Result, now: datetime) -> Severity:
 
 def run_failed(error: KeeperError) -> None:
     severity = Severity.WARNING if isinstance(error, PassingError) else Severity.ERROR
-    _write(severity, "run_failed", f"The run failed as a whole: {error}")
+    _write(severity, "run_failed", f"The run failed as a whole: {_advised(error)}")
 
 
 def run_completed(outcomes: Mapping[str, int]) -> None:
@@ -120,7 +121,13 @@ def _words(result: Result, severity: Severity, days_left: int | None) -> str:
 
 def _refused(event: str, error: KeeperError) -> None:
     row = verdict(error)
-    _write(row.severity, event, f"{row.title}: {error}", username=getattr(error, "username", None))
+    _write(row.severity, event, f"{row.title}: {_advised(error)}", username=error.username)
+
+
+def _advised(error: KeeperError) -> str:
+    """Return what went wrong and, where the operator must act, what to do about it."""
+    row = verdict(error)
+    return f"{error} {advice(row.operator, None)}" if row.severity == Severity.ERROR else str(error)
 
 
 def _write(severity: Severity, event: str, message: str, **facts: Any) -> None:

@@ -62,9 +62,10 @@ _COMPARE = (
     "URL in Meta's dashboard."
 )
 _FIND = " `./deploy.sh check` finds it."
-_ALLOW = (
-    "If it should be, its operator runs `./deploy.sh account NAME`. If you meant another account, sign in to that one "
-    "at threads.com first."
+_OR_ANOTHER = " If you meant another account, sign in to that one at threads.com first."
+_ALLOW = "If it should be, its operator runs `./deploy.sh account NAME`." + _OR_ANOTHER
+_ALLOW_ANEW = (
+    "If it is yours now, its operator runs `./deploy.sh forget NAME`, then `./deploy.sh account NAME`." + _OR_ANOTHER
 )
 
 _SIGN_IN = "Have the account's owner sign in again{at}."
@@ -125,6 +126,7 @@ VERDICTS: dict[type[KeeperError], Verdict] = {
     errors.LabelMissing: _refused(403, "This account is not kept here", _ALLOW, _LABEL),
     errors.MisnamedSecret: _refused(403, "This account is not kept here", _ALLOW, "Take the label off, or rename it."),
     errors.AccountNotAllowed: _refused(403, "This account is not kept here", _ALLOW),
+    errors.BoundToAnother: _refused(403, "This account is not kept here", _ALLOW_ANEW),
     # Browsers and Meta
     errors.BadRequest: _refused(400, "That did not work", _START_OVER),
     errors.SignInCancelled: Verdict(Outcome.RETRY_LATER, 400, Severity.INFO, "Sign-in cancelled", _AGAIN, ""),

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from token_keeper.account import Account
-from token_keeper.errors import KeeperError, StoreConflict
+from token_keeper.errors import KeeperError, StoreConflict, about
 from token_keeper.signed_request import SignedRequest
 
 if TYPE_CHECKING:
@@ -41,7 +41,8 @@ def remove(store: TokenStore, request: SignedRequest, *, identity: bool) -> list
     removals, errors = [], []
     for account in list(store.accounts_of(request.user_id)):
         try:
-            removals.append(_remove(store, account, request, identity))
+            with about(account.username):
+                removals.append(_remove(store, account, request, identity))
         except KeeperError as error:
             errors.append(error)
     if errors:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from token_keeper.access_token import days_left, is_short_lived
-from token_keeper.account import Account, Facts
+from token_keeper.account import Account, Facts, printable
 from token_keeper.clock import parse_rfc3339, rfc3339
 from token_keeper.deadline import Meanwhile
 from token_keeper.errors import (
@@ -29,6 +29,7 @@ from token_keeper.errors import (
     SignInRefused,
     StoreConflict,
     UnusableReply,
+    about,
 )
 from token_keeper.proof import check, facts_of
 from token_keeper.settings import OAuthSettings
@@ -92,7 +93,7 @@ def declined(parameters: Mapping[str, str]) -> BadRequest | None:
     said = [parameters[name] for name in ("error", "error_reason", "error_code", "error_message") if name in parameters]
     if not said:
         return None
-    if not any(said) or any(re.search("denied|cancel", one, re.IGNORECASE) for one in said):
+    if not any(said) or any(re.search("denied|declined|cancel", one, re.IGNORECASE) for one in said):
         return SignInCancelled("You cancelled the sign-in, and nothing was changed.")
     return SignInRefused("Threads ended the sign-in with an error of its own.")
 
@@ -174,11 +175,12 @@ def sign_in(
     token = threads.exchange_token(app_secret, short_lived)
     inspecting = meanwhile(lambda: threads.inspect(token.access_token))
     profile = threads.me(token.access_token)
-    store = open_store()
-    before = store.allowed_account(profile.username, profile.user_id)
-    facts = _facts(made_at, token, inspecting.result())
-    account = _bind(store, before, profile)
-    number = store.add(account, token.access_token)
+    with about(printable(profile.username)):
+        store = open_store()
+        before = store.allowed_account(profile.username, profile.user_id)
+        facts = _facts(made_at, token, inspecting.result())
+        account = _bind(store, before, profile)
+        number = store.add(account, token.access_token)
     facts = replace(facts, number=number)
     described = _describe(store, replace(account, facts=facts, problem=None), account)
     return Receipt(

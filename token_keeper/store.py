@@ -17,9 +17,19 @@ from google.cloud.secretmanager_v1.types import Secret, SecretPayload, SecretVer
 from google.protobuf.field_mask_pb2 import FieldMask
 
 from token_keeper.access_token import bare, looks_like_token
-from token_keeper.account import KEEPER, MANAGED_BY, SECRET_PREFIX, USER_ID, Account, looks_like_user_id, secret_id_for
+from token_keeper.account import (
+    KEEPER,
+    MANAGED_BY,
+    SECRET_PREFIX,
+    USER_ID,
+    Account,
+    looks_like_user_id,
+    printable,
+    secret_id_for,
+)
 from token_keeper.errors import (
     AccountNotAllowed,
+    BoundToAnother,
     KeeperError,
     KeyUnavailable,
     NotAToken,
@@ -82,11 +92,14 @@ class TokenStore:
                 yield account
 
     def accounts_of(self, user_id: str) -> Iterator[Account]:
-        """Yield the accounts that are bound to a Threads user id, also those that have lost the keeper's label."""
+        """Yield the accounts that are bound to a Threads user id, also those that have lost the keeper's label.
+
+        A secret whose name stands for no account holds something else, whatever labels somebody copied to it.
+        """
         if looks_like_user_id(user_id):
             for secret in self._secrets(f"labels.{USER_ID}={user_id}"):
                 account = _account(secret)
-                if account.user_id == user_id and (account.managed or account.secret_id.startswith(SECRET_PREFIX)):
+                if account.user_id == user_id and account.well_named:
                     yield account
 
     def allowed_account(self, username: str | None, user_id: str) -> Account:
@@ -99,13 +112,13 @@ class TokenStore:
             return named
         if bound := next((one for one in self.accounts_of(user_id) if one.managed), None):
             return bound
-        who = _printable(username) if username else "of this person"
+        who = printable(username) or "of this person"
         if named is None:
-            raise AccountNotAllowed(f"The account {who} is not on the list.", who)
+            raise AccountNotAllowed(f"The account {who} is not on the list.")
         if not named.managed:
-            raise AccountNotAllowed(f"The secret of the account {who} does not carry the keeper's label.", who)
+            raise AccountNotAllowed(f"The secret of the account {who} does not carry the keeper's label.")
         if named.user_id:
-            raise AccountNotAllowed(f"The secret of the account {who} is bound to another person.", who)
+            raise BoundToAnother(f"The secret of the account {who} is bound to another person.")
         return named
 
     def _named(self, username: str | None) -> Account | None:
@@ -174,11 +187,17 @@ class TokenStore:
         return KeyUnavailable(f"Version {_number(name)} cannot be decrypted: see the key (CMEK) of its secret.")
 
     def add(self, account: Account, token: str, before_again: Callable[[], None] = lambda: None) -> int:
-        """Add a version that holds this token and return its number: see `SecretManager.add`."""
+        """Add a version that holds this token and return its number: see `SecretManager.add`.
+
+        Raises KeyUnavailable if it cannot be encrypted: nothing else about a secret is a failed precondition here.
+        """
         data = token.encode("ascii")
         payload = SecretPayload(data=data, data_crc32c=google_crc32c.value(data))
         with _translating():
-            return _number(self._calls.add(before_again, parent=self.secret_name(account), payload=payload).name)
+            try:
+                return _number(self._calls.add(before_again, parent=self.secret_name(account), payload=payload).name)
+            except gcp.FailedPrecondition:
+                raise KeyUnavailable("No version can be encrypted: see the key (CMEK) of the secret.") from None
 
     def destroy(self, account: Account, version: Version) -> datetime | None:
         """Destroy a version. Return when it will be destroyed if the secret delays that, None if it is already.
@@ -258,11 +277,6 @@ def _translating(missing: type[KeeperError] | None = None) -> Iterator[None]:
         if missing and isinstance(error, (gcp.FailedPrecondition, gcp.NotFound)):
             raise missing("Secret Manager: what was asked for is not there.") from None
         raise translated(error) from None
-
-
-def _printable(username: str) -> str:
-    """Return a username as it may be shown: Threads may have sent anything."""
-    return "".join(char for char in username if char.isprintable())[:60]
 
 
 def _account(secret: Secret) -> Account:

@@ -126,6 +126,13 @@ def test_a_version_whose_key_is_gone_is_reported_at_once(world: World) -> None:
     assert "key" in found["detail"]
 
 
+def test_a_key_that_encrypts_nothing_any_more_is_reported_at_once(world: World) -> None:
+    world.manager.fail("AddSecretVersion", StatusCode.FAILED_PRECONDITION, times=None)
+    found = world.run()
+    assert (found["outcome"], world.problem()) == ("misconfigured", "misconfigured")
+    assert "key" in found["detail"]
+
+
 @pytest.mark.parametrize("reason", ["SERVICE_DISABLED", "BILLING_DISABLED", "SECURITY_POLICY_VIOLATED"])
 def test_a_refusal_says_its_reason(world: World, reason: str) -> None:
     world.manager.deny(["ListSecretVersions"], reason=reason)

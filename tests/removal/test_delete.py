@@ -131,10 +131,11 @@ def test_an_account_that_has_lost_the_label_is_cleared_too_and_does_not_get_it_b
     assert manager.labels(ALICE) == {"team": "press"}
 
 
+@pytest.mark.parametrize("labels", [{}, ACCOUNT_LABELS], ids=["a person's", "the keeper's too"])
 def test_a_secret_of_something_else_that_has_the_label_of_a_person_is_left_alone(
-    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock, labels: dict[str, str]
 ) -> None:
-    manager.create("another-service", labels={"threads-user-id": ALICE_ID})
+    manager.create("another-service", labels={"threads-user-id": ALICE_ID, **labels})
     manager.add("another-service", "something")
     clock.forward(timedelta(seconds=2))
     assert post(oauth, "/delete", threads.signed_request("alice")).status_code == 200

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -81,7 +82,9 @@ def test_a_version_that_secret_manager_does_not_destroy_is_never_called_destroye
         assert reply.status_code == 503
         assert reply.json is not None
         assert reply.json.keys() == {"error"}
-        assert '"severity": "ERROR"' in capsys.readouterr().out
+        line = json.loads(capsys.readouterr().out)
+        assert (line["severity"], line["username"]) == ("ERROR", "alice")
+        assert "Run `./deploy.sh check`" in line["message"]
     assert manager.states(ALICE) == {1: "ENABLED"}
     assert manager.annotations(ALICE)["version"] == "1"
     assert manager.labels(ALICE)["threads-user-id"] == ALICE_ID

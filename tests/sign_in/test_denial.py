@@ -54,7 +54,7 @@ def test_a_cancelled_consent_whose_state_is_not_right_ends_no_sign_in(oauth: Fla
 
 
 @pytest.mark.parametrize("name", ["error", "error_reason", "error_code", "error_message"])
-@pytest.mark.parametrize("value", ["access_denied", "acces_denied", "user_cancelled", ""])
+@pytest.mark.parametrize("value", ["access_denied", "acces_denied", "user_cancelled", "user_declined", ""])
 def test_any_spelling_of_a_denial_stops_a_sign_in_that_is_otherwise_good(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, name: str, value: str
 ) -> None:

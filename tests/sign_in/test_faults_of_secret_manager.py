@@ -84,3 +84,47 @@ def test_a_label_that_changes_during_a_sign_in_is_kept(
     assert sign_in(oauth, threads).status_code == 303
     assert manager.labels(ALICE).items() >= {"one": "1", "two": "2", "threads-user-id": ALICE_ID}.items()
     assert manager.annotations(ALICE)["version"] == "1"
+
+
+@pytest.mark.parametrize("method", ["ListSecrets", "GetSecret", "UpdateSecret", "AddSecretVersion"])
+def test_a_credential_that_is_late_does_not_fail_a_sign_in(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, method: str
+) -> None:
+    manager.fail(method, StatusCode.UNAUTHENTICATED)
+    assert sign_in(oauth, threads).status_code == 303
+    assert manager.states(ALICE) == {1: "ENABLED"}
+
+
+def test_a_key_that_cannot_be_used_is_a_mistake_of_the_operator(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    manager.fail("AddSecretVersion", StatusCode.FAILED_PRECONDITION, times=None)
+    reply = sign_in(oauth, threads)
+    assert reply.status_code == 500
+    (line,) = logged(capsys)
+    assert line["severity"] == "ERROR"
+    assert "Enable or restore that key." in line["message"]
+    assert_nothing_kept(manager)
+
+
+@pytest.mark.parametrize(
+    ("method", "code", "status"),
+    [("UpdateSecret", StatusCode.UNAVAILABLE, 503), ("AddSecretVersion", StatusCode.PERMISSION_DENIED, 500)],
+    ids=["passing", "refused"],
+)
+def test_a_sign_in_that_cannot_be_stored_names_its_person_on_the_page_and_in_the_log(
+    oauth: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    capsys: pytest.CaptureFixture[str],
+    method: str,
+    code: StatusCode,
+    status: int,
+) -> None:
+    manager.fail(method, code, times=None)
+    reply = sign_in(oauth, threads)
+    assert reply.status_code == status
+    assert "You signed in to Threads as <strong>alice</strong>." in reply.text
+    (line,) = logged(capsys)
+    assert line["username"] == "alice"
+    assert ("./deploy.sh check" in line["message"]) == (status == 500)

@@ -89,8 +89,21 @@ def test_an_account_that_is_bound_to_another_id_is_refused(
 ) -> None:
     manager.set_labels(ALICE, {**ACCOUNT_LABELS, "threads-user-id": "17841400000000000"})
     manager.calls.clear()
-    assert_a_stranger(sign_in(oauth, threads), manager, capsys)
+    reply = sign_in(oauth, threads)
+    assert_a_stranger(reply, manager, capsys)
+    assert "./deploy.sh forget" in reply.text  # to allow it, which it is already, would change nothing
     assert_nothing_kept(manager)
+
+
+def test_a_person_whose_label_was_copied_to_another_secret_signs_in_to_their_own(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
+) -> None:
+    manager.create("another-service", labels={**ACCOUNT_LABELS, "threads-user-id": ALICE_ID})
+    threads.people.rename("alice", "alicia")
+    manager.create("threads-token-alicia", labels=ACCOUNT_LABELS)
+    assert sign_in(oauth, threads, "alicia").status_code == 303
+    assert manager.states("another-service") == {}
+    assert manager.states("threads-token-alicia") == {1: "ENABLED"}
 
 
 def test_a_username_that_changed_hands_does_not_open_the_account(
