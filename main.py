@@ -246,7 +246,7 @@ web.take_over({"oauth": _OAUTH, "refresh": _REFRESH})
 
 
 def _not_found(base: str) -> web.Handler:
-    values = {"base": base, "title": "There is nothing here", "message": "", "who": "", "advice": "", "retry": False}
+    values = {"base": base, "title": "There is nothing here", "message": "", "advice": "", "retry": False}
     return lambda request: web.page(request, 404, "error.html", **values)
 
 
@@ -261,7 +261,7 @@ def _not_allowed(base: str) -> web.Handler:
     def reply(request: Request) -> Response:
         if not web.prefers_html(request):
             return web.not_allowed(request)
-        return web.page(request, 405, "error.html", who="", advice="", retry=False, **values)
+        return web.page(request, 405, "error.html", advice="", retry=False, **values)
 
     return reply
 
