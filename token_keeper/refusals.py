@@ -64,7 +64,7 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     """Return the seconds of a Retry-After header, None if it holds none. RFC 9110 section 10.2.3: seconds or a date."""
     if not retry_after:
         return None
-    if re.fullmatch(r"[0-9]{1,9}", retry_after, re.ASCII):
+    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", retry_after.strip(), re.ASCII):
         return float(retry_after)
     try:
         moment = parsedate_to_datetime(retry_after)
@@ -89,11 +89,12 @@ class Refusal:
             return None
         error = reply.get("error")
         if isinstance(error, dict):
+            texts = ("type", "message", "error_user_title", "error_user_msg")
             return cls(
                 code=whole_number(error.get("code")),
                 subcode=whole_number(error.get("error_subcode")),
-                transient=error.get("is_transient") is True,
-                text=f"{error.get('type')} {error.get('message')}".lower(),
+                transient=str(error.get("is_transient")).lower() == "true",
+                text=" ".join(str(error.get(name)) for name in texts).lower(),
             )
         if isinstance(error, str):  # RFC 6749 section 5.2
             return cls(text=f"{error} {reply.get('error_description')}".lower())
@@ -131,40 +132,51 @@ class _Rule:
     message: str
 
 
-# What tells a passing fault where a reply's shape has no room for a code.
-_THROTTLED_WORDS = r"rate[ _]?limit|(request|call) limit|too many (api )?(calls|requests)"
+# What tells a passing fault where a code does not.
+_THROTTLED_WORDS = r"rate[ _]?limit|(request|call) limit|too[ _]many[ _](api[ _])?(calls|requests)"
 _PASSING_WORDS = r"temporarily[ _]unavailable|server_error|retry your request|try again later|unknown error"
 _CODE_WORDS = r"matching code|authorization code|verification code|invalid_grant"
-# What speaks of the app rather than of a token: its id, secret, capabilities, state, and who may use it.
-_APP_WORDS = (
-    r"client[ _](secret|id)|redirect[ _]uri|app[ _]?secret|app[ _]id\b|invalid_client|unauthorized_client|"
-    r"capability|(developer|tester|administrator) role|role (on|in) the app|app dashboard|development mode|"
-    r"api access (is |has been |was )?(deactivated|blocked|disabled|restricted|revoked|suspended)|"
+# What speaks of the app rather than of a token: that it is gone, or its id, secret, capabilities, and who may use it.
+_APP_IS_GONE_WORDS = (
+    r"validating application|development mode|"
     r"(invalid|unknown|inactive|disabled|deleted|suspended) (\w+ )?app(lication)?\b|"
     r"\bapp(lication)? (\w+ ){0,3}(deactivated|deleted|disabled|inactive|suspended|restricted|blocked)|"
-    r"\bapp(lication)? (is )?not (\w+ )?(active|accessible|available|live|approved)"
+    r"\bapp(lication)? ((is |has )?not|isn't|hasn't) (\w+ )?(active|accessible|available|live|approved)"
 )
-
-
-_OF_A_TOKEN = (190, 102)  # whatever the text mentions
+_APP_WORDS = (
+    r"client[ _](secret|id)|redirect[ _]uri|app[ _]?secret|app[ _]id\b|invalid_client|unauthorized_client|"
+    r"capability|developer role|administrator role|role (on|in) the app|\btesters?\b|app dashboard|"
+    r"app review|reviewed and approved|(advanced|standard) access|deprecated|source ip\b|this ip\b|"
+    r"api access (is |has been |was )?(deactivated|blocked|disabled|restricted|revoked|suspended)"
+)
+_OF_A_TOKEN = (190, 102)
 _REFUSED_WORDS = (
-    r"validating access token|invalid[_ ](access[_ ])?token|session (has|is) (been )?(expired|invalid)|"
-    r"access token (has |is )?(been )?(expired|invalid|revoked)"
+    r"validating access token|invalid[_ ](oauth )?(access[_ ])?token|session (has|is) (been )?(expired|invalid)|"
+    r"token (provided )?(has |is )?(been )?(expired|invalid|revoked)"
 )
 
 
-def _blames_the_app(refusal: Refusal) -> bool:
-    if refusal.is_of(*_OF_A_TOKEN) or refusal.says(_CODE_WORDS):
+def _is_of_a_token(refusal: Refusal) -> bool:
+    return refusal.is_of(*_OF_A_TOKEN) or (refusal.code is None and refusal.says(_REFUSED_WORDS))
+
+
+def _speaks_of_a_code(refusal: Refusal) -> bool:
+    return refusal.says(_CODE_WORDS) and not refusal.says("access token|token has")
+
+
+def _blames_the_app(refusal: Refusal, status: int) -> bool:
+    if _is_of_a_token(refusal):  # such a text may mention the app, too
+        return refusal.says(_APP_IS_GONE_WORDS) and not refusal.says(r"access token|session|\buser")
+    # A text of a server that is down is about that server.
+    if _speaks_of_a_code(refusal) or (refusal.code is None and status >= 500):
         return False
     if refusal.is_of(3, 101, 191, 4476002, range(1349000, 1350000)):
         return True
-    if refusal.code in (1, None) and refusal.says("validating application"):
-        return True
-    return refusal.says(_APP_WORDS)
+    return refusal.says(_APP_IS_GONE_WORDS) or refusal.says(_APP_WORDS)
 
 
 def _is_throttled(refusal: Refusal, status: int) -> bool:
-    if refusal.code is None and refusal.says(_THROTTLED_WORDS):
+    if not _is_of_a_token(refusal) and refusal.says(_THROTTLED_WORDS):
         return True
     return status == 429 or refusal.is_of(4, 17, 32, 341, 613, range(80000, 80015))
 
@@ -184,12 +196,12 @@ _RULES = (
     ),
     # Before the app: such a text may mention the redirect URI that the code was made for.
     _Rule(
-        lambda refusal, status: status < 500 and refusal.says(_CODE_WORDS) and not refusal.says("access token"),
+        lambda refusal, status: status < 500 and _speaks_of_a_code(refusal),
         CodeSpent,
         "The authorization code was used before, is too old, or does not fit.",
     ),
     _Rule(
-        lambda refusal, _: _blames_the_app(refusal),
+        _blames_the_app,
         AppMisconfigured,
         "Threads refuses the app's configuration ({codes}).",
     ),
@@ -199,7 +211,7 @@ _RULES = (
         "Threads reports a passing fault ({codes}).",
     ),
     _Rule(
-        lambda refusal, _: refusal.is_of(*_OF_A_TOKEN) or (refusal.code is None and refusal.says(_REFUSED_WORDS)),
+        lambda refusal, _: _is_of_a_token(refusal),
         TokenRefused,
         "Threads no longer accepts this token ({codes}{reason}).",
     ),

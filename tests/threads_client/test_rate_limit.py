@@ -94,12 +94,19 @@ def test_any_refusal_may_ask_to_wait_and_is_not_asked_again_before(status: int) 
     assert wire.calls == 1
 
 
-def test_no_pause_is_longer_than_a_day() -> None:
-    wire, clock = Wire(THROTTLED._replace(retry_after="999999999"), GOOD_REPLY), Hours()
+@pytest.mark.parametrize("seconds", ["999999999", "9" * 12, "9" * 400, " 3600000.5 "])
+def test_no_pause_is_longer_than_a_day(seconds: str) -> None:
+    wire, clock = Wire(THROTTLED._replace(retry_after=seconds), GOOD_REPLY), Hours()
     client = ThreadsClient(wire, Limits(), clock)
     assert asked(client, 2) == [Throttled] * 2
     clock.sleep(24 * 3600 + 1)
     assert asked(client) == [None]
+
+
+@pytest.mark.parametrize("nonsense", ["", " ", "0", "-5", "soon", "1e9", "120, 120", "Mon, 01 Jan 2001 00:00:00 GMT"])
+def test_a_retry_after_that_asks_for_no_pause_is_none(nonsense: str) -> None:
+    wire = Wire(THROTTLED._replace(retry_after=nonsense), GOOD_REPLY)
+    assert asked(ThreadsClient(wire, Limits(), Hours()), 2) == [Throttled, None]
 
 
 def test_a_date_in_retry_after_is_kept_to_over_a_real_connection() -> None:
