@@ -22,8 +22,9 @@ def looks_like_token(text: str) -> bool:
 
 
 def bare(text: str) -> str:
-    """Return a token without what pasting leaves around it: blanks, line ends, a byte order mark."""
-    return text.strip("\ufeff \t\r\n\v\f\u00a0\u200b")
+    """Return a token without what pasting leaves around it: blanks, line ends, marks that nobody sees."""
+    invisible = "".join(char for char in set(text) if char.isspace() or not char.isprintable())
+    return text.strip(invisible)
 
 
 def is_short_lived(lifetime: timedelta) -> bool:

@@ -14,13 +14,13 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Any, Protocol
 
-from token_keeper.access_token import is_short_lived, looks_like_token
+from token_keeper.access_token import bare, is_short_lived, looks_like_token
 from token_keeper.account import looks_like_user_id
 from token_keeper.clock import Clock
-from token_keeper.errors import KeeperError, ThreadsUnavailable, UnusableReply
+from token_keeper.errors import KeeperError, ThreadsUnavailable, TokenRefused, UnusableReply
 from token_keeper.limits import Limits
 from token_keeper.rate_limit import RateLimit
-from token_keeper.refusals import Reply, understand, whole_number
+from token_keeper.refusals import Refusal, Reply, understand, whole_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +126,9 @@ class ThreadsClient:
         data = reply.get("data", reply)
         if not isinstance(data, dict) or not isinstance(data.get("is_valid"), bool):
             return None
+        # Beside a token that is not valid stands why, and that need not be the token's fault.
+        if (why := Refusal.parse(data)) and not isinstance(why.as_error(400, None), TokenRefused):
+            return None
         return Inspection(
             is_valid=data["is_valid"],
             user_id=str(data["user_id"]) if data.get("user_id") else None,
@@ -156,8 +159,9 @@ class ThreadsClient:
 
 
 def _access_token(reply: Mapping[str, Any]) -> str:
-    token = reply.get("access_token")
-    if not isinstance(token, str) or not looks_like_token(token):
+    value = reply.get("access_token")
+    token = bare(value) if isinstance(value, str) else ""
+    if not looks_like_token(token):
         raise UnusableReply("Threads answered without an access token.")
     return token
 

@@ -107,7 +107,10 @@ def test_a_young_token_pasted_over_one_that_is_due_is_described_and_not_refreshe
     assert world.run()["outcome"] == "refreshed"
 
 
-@pytest.mark.parametrize("around", ["{}\n", "{}\r\n", " {} ", "\ufeff{}", "\t{}\n\n", "{}\u00a0"])
+AROUND = ["{}\n", "{}\r\n", " {} ", "\ufeff{}", "\t{}\n\n", "{}\u00a0", "\u200e{}\u2060", "\u3000{}\u2028", "{}\0"]
+
+
+@pytest.mark.parametrize("around", AROUND)
 @pytest.mark.parametrize("hours", [1, 100])
 def test_blanks_around_a_pasted_token_are_removed_at_once(empty: World, around: str, hours: int) -> None:
     token = empty.threads.tokens.issue_long_lived("alice", age=hours * HOUR)

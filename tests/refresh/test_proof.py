@@ -33,6 +33,21 @@ def test_an_inspection_that_fails_does_not_fail_the_refresh(world: World, debug:
     assert world.run()["outcome"] == "refreshed"
 
 
+@pytest.mark.parametrize("old_token_dies", [True, False])
+def test_an_inspection_that_says_invalid_for_a_reason_of_its_own_is_settled_by_me(
+    world: World, old_token_dies: bool
+) -> None:
+    world.threads.control.turn({"old_token_dies": old_token_dies})
+    why = {"code": 100, "message": "(#100) The App_id in the input_token did not match the Viewing App"}
+    with responses.RequestsMock() as answers:
+        answers.add_passthru(f"{world.threads.url}/refresh_access_token")
+        answers.add_passthru(f"{world.threads.url}/v1.0/me")
+        data = {"is_valid": False, "scopes": [], "error": why}
+        answers.get(f"{world.threads.url}/v1.0/debug_token", json={"data": data})
+        assert world.run()["outcome"] == "refreshed"
+    assert world.manager.annotations(ALICE)["version"] == "3"
+
+
 @pytest.mark.parametrize("me", ["expired", "no_resource", "unauthorized"])
 def test_a_new_token_that_is_refused_is_not_kept(world: World, me: str) -> None:
     world.threads.control.turn({"debug_works": False})

@@ -111,6 +111,27 @@ def test_an_inspection_takes_what_it_can_read(
     assert {name: getattr(found, name) for name in expected} == expected
 
 
+OF_THE_TOKEN = {"code": 190, "message": "Error validating access token: Session has expired", "subcode": 463}
+NOT_OF_THE_TOKEN = [
+    {"code": 100, "message": "(#100) The App_id in the input_token did not match the Viewing App"},
+    {"code": 4, "message": "Application request limit reached"},
+    {"code": 10, "message": "The permission is missing"},
+    {"code": 2, "message": "Service temporarily unavailable"},
+    {"code": 101, "message": "Error validating application."},
+]
+
+
+@pytest.mark.parametrize("why", [OF_THE_TOKEN, *NOT_OF_THE_TOKEN], ids=lambda why: str(why["code"]))
+def test_an_inspection_that_failed_does_not_say_that_the_token_is_not_valid(
+    client: ThreadsClient, why: dict[str, Any]
+) -> None:
+    with responses.RequestsMock() as threads:
+        data = {"is_valid": False, "scopes": [], "error": why}
+        threads.get("https://graph.threads.com/v1.0/debug_token", json={"data": data})
+        found = client.inspect(TOKEN)
+    assert (found is None) == (why is not OF_THE_TOKEN)
+
+
 @pytest.mark.parametrize("body", ["{}", '{"data": 5}', '{"data": {"is_valid": "yes"}}', "<html>", '{"error": "x"}'])
 def test_an_inspection_that_cannot_be_read_says_nothing(client: ThreadsClient, body: str) -> None:
     with responses.RequestsMock() as threads:
@@ -121,6 +142,13 @@ def test_an_inspection_that_cannot_be_read_says_nothing(client: ThreadsClient, b
 def test_a_wrapped_reply_is_unwrapped(client: ThreadsClient) -> None:
     with responses.RequestsMock() as threads:
         threads.get(REFRESH_URL, json={"data": [GOOD]})
+        assert client.refresh_token(TOKEN).access_token == "THnew"
+
+
+@pytest.mark.parametrize("around", ["{}\n", " {}", "\u00a0{}\u200b", "\ufeff{}\r\n"])
+def test_a_token_comes_without_what_is_around_it(client: ThreadsClient, around: str) -> None:
+    with responses.RequestsMock() as threads:
+        threads.get(REFRESH_URL, json=GOOD | {"access_token": around.format("THnew")})
         assert client.refresh_token(TOKEN).access_token == "THnew"
 
 
