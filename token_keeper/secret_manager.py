@@ -42,6 +42,7 @@ _CHANNEL_OPTIONS = [
     ("grpc.keepalive_time_ms", 5_000),
     ("grpc.http2.ping_timeout_ms", 3_000),
     ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.max_receive_message_length", -1),  # a page of secrets, whose annotations may have 16 KiB each
 ]
 
 

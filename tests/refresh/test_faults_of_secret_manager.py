@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from grpc import StatusCode
 
-from tests.refresh.world import ALICE, ALICE_NAME, DAY, HOUR, World, account, lines, official_client
+from tests.refresh.world import ALICE, ALICE_NAME, DAY, HOUR, KEEPER, World, account, lines, official_client
 
 STORE_CALLS = [
     "ListSecrets",
@@ -53,6 +53,12 @@ def test_a_conflict_loses_nothing_and_the_next_run_heals_it(world: World, method
     assert world.run()["outcome"] == "refreshed"
     assert world.manager.annotations(ALICE)["version"] == str(max(world.manager.states(ALICE)))
     assert list(world.manager.states(ALICE).values()).count("ENABLED") == 2
+
+
+def test_a_page_of_secrets_may_be_larger_than_four_mebibytes(world: World) -> None:
+    for n in range(300):
+        world.manager.create(f"threads-token-nobody{n}", labels=KEEPER, annotations={"note": "x" * 16_000})
+    assert world.run()["outcome"] == "refreshed"
 
 
 AFTERWARDS = ("UpdateSecret", "DestroySecretVersion")  # when the new token is stored
