@@ -132,9 +132,11 @@ settings_of() {  # settings_of NAME=VALUE|NAME...: a NAME alone is passed on whe
 source_sum() {
   (
     cd "$HERE"
-    cksum main.py requirements.txt   # and then what else .gcloudignore lets up
-    find token_keeper -type f \( -name '*.py' -o -name '*.html' -o -name '*.css' -o -name '*.svg' -o -name '*.mo' \) |
-      LC_ALL=C sort | while IFS= read -r file; do cksum "$file"; done
+    LC_ALL=C   # the order of names
+    for file in main.py requirements.txt token_keeper/*.py token_keeper/templates/*.{html,css,svg} \
+      token_keeper/locale/*/LC_MESSAGES/*.mo; do   # what .gcloudignore lets up
+      if [[ -f $file && $file =~ ^[A-Za-z0-9_/]+\.[a-z]+$ ]]; then cksum "$file"; fi
+    done
     echo "$BASE_IMAGE"
   ) | cksum | cut -d' ' -f1
 }

@@ -137,7 +137,9 @@ def source_sum(folder):
         ("token_keeper/templates/start.html", True), ("token_keeper/templates/style.css", True),
         ("token_keeper/locale/ja/LC_MESSAGES/messages.mo", True), ("token_keeper/token.txt", False),
         ("token_keeper/__pycache__/run.cpython-313.pyc", False), ("token_keeper/locale/ja/LC_MESSAGES/x.po", False),
-        ("deploy.sh", False), ("key.json", False),
+        ("deploy.sh", False), ("key.json", False), ("token_keeper/keys/x.py", False), ("token_keeper/.env.py", False),
+        ("token_keeper/run copy.py", False), ("token_keeper/x.py/secret.json", False), ("token_keeper/new2.py", True),
+        ("token_keeper/locale/ja copy/LC_MESSAGES/messages.mo", False),
     ],
 )  # fmt: skip
 def test_what_a_deploy_is_told_apart_by_is_what_goes_up(workspace, path, goes_up):

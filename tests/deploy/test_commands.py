@@ -73,6 +73,16 @@ STAYS = (
     "deploy/grants.txt", "key.json", "token.txt", "id_rsa", "keys/sa.json", "backup.tar.gz", "client_secret.json",
     "token_keeper/key.json", "token_keeper/token.txt", "token_keeper/templates/token.txt", "token_keeper/keys/x.py",
     "token_keeper/locale/zh_TW/LC_MESSAGES/messages.po", "main.py.orig", "other/main.py", "requirements-dev.txt",
+    ".main.py", "main.py~", "#main.py#", "my key.json", "token_keeper2/run.py", ".token_keeper/run.py",
+    "token_keeper/secret.json", "token_keeper/.env", "token_keeper/.env.py", "token_keeper/.#run.py",
+    "token_keeper/.run.py.swp", "token_keeper/run.py~", "token_keeper/run.bak.py", "token_keeper/run copy.py",
+    "token_keeper/-run.py", "token_keeper/RUN.PY", "token_keeper/x.py/secret.json", "token_keeper/a b/x.py",
+    "token_keeper/templates/.env", "token_keeper/templates/.x.html", "token_keeper/templates/start copy.html",
+    "token_keeper/templates/x.css/secret.json", "token_keeper/templates/sub/x.html", "token_keeper/locale/x.pem",
+    "token_keeper/locale/x.mo", "token_keeper/locale/ja/key.pem", "token_keeper/locale/ja/x.mo",
+    "token_keeper/locale/.ja/LC_MESSAGES/messages.mo", "token_keeper/locale/ja copy/LC_MESSAGES/messages.mo",
+    "token_keeper/locale/ja/LC_MESSAGES/.env.mo", "token_keeper/locale/ja/LC_MESSAGES/key.pem",
+    "token_keeper/locale/ja/LC_MESSAGES/x.mo/secret.json", "token_keeper/locale/ja/OTHER/x.mo",
 )  # fmt: skip
 
 
