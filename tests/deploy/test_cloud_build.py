@@ -37,6 +37,11 @@ def filled_in(value, substitutions, used):
 def build(given):
     """Return (steps, service account) of the build with these substitutions."""
     config = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())
+    assert set(config) == {"steps", "substitutions", "serviceAccount", "options", "timeout"}
+    assert config["options"] == {"logging": "CLOUD_LOGGING_ONLY"}  # else it asks for a bucket of logs
+    assert int(config["timeout"].rstrip("s")) >= 3600  # else it ends after ten minutes
+    # No step waits for less than all before it, none is allowed to fail, and no field is misspelt.
+    assert all(set(step) <= {"id", "name", "entrypoint", "args", "env"} for step in config["steps"])
     assert set(given) <= set(config["substitutions"])
     substitutions, used = config["substitutions"] | given | {"PROJECT_ID": "demo"}, set()
     steps = [
@@ -114,7 +119,9 @@ def test_a_name_that_cloud_build_does_not_know_is_found():
 
 def test_every_setting_that_is_passed_on_can_be_given_to_the_build():
     passed_on = re.search(r"PASSED_ON=\((.*?)\)", (ROOT / "deploy" / "settings.sh").read_text())[1].split()
-    assert {"THREADS_APP_ID", "ALERT_EMAIL", "REGION", *passed_on} <= set(build({})[0][1]["env"])
+    names = {"THREADS_APP_ID", "ALERT_EMAIL", "REGION", *passed_on}
+    written = yaml.safe_load((ROOT / "cloudbuild.yaml").read_text())["steps"][1]["env"]
+    assert set(written) == {"PROJECT_ID=$PROJECT_ID", *(f"{name}=$_{name}" for name in names)}
 
 
 def test_every_image_is_named_by_its_digest_and_python_is_the_one_that_is_deployed():
@@ -122,6 +129,7 @@ def test_every_image_is_named_by_its_digest_and_python_is_the_one_that_is_deploy
     assert all(re.fullmatch(r".+@sha256:[0-9a-f]{64}", name) for name in names)
     deployed = re.search(r"BASE_IMAGE=python(\d)(\d+)", (ROOT / "deploy" / "services.sh").read_text())
     assert names[0].startswith(f"python:{deployed[1]}.{deployed[2]}-")
+    assert names[1].startswith("gcr.io/google.com/cloudsdktool/google-cloud-cli@")
 
 
 def source_sum(folder):
