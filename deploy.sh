@@ -72,13 +72,13 @@ understand() {  # understand ARGUMENTS...
       --yes) ASSUME_YES=1 ;;
       --with-secrets) WITH_SECRETS=1 ;;
       -h | --help) COMMAND=help ;;
-      -*) bad_usage "$@" ;;
+      -* | '') bad_usage "$@" ;;
       *) if [[ $COMMAND ]]; then NAMES+=("$word"); else COMMAND="$word"; fi ;;
     esac
   done
   COMMAND="${COMMAND:-all}"
   case "$COMMAND${NAMES:+ NAMES}${ASSUME_YES:+ YES}${WITH_SECRETS:+ SECRETS}" in
-    help* | all | setup | functions | status | check | account\ NAMES) ;;
+    help | help\ * | all | setup | functions | status | check | account\ NAMES) ;;
     forget\ NAMES | forget\ NAMES\ YES | remove | remove\ YES | remove\ SECRETS | remove\ YES\ SECRETS) ;;
     *) bad_usage "$@" ;;
   esac

@@ -1,8 +1,10 @@
 """A second run, an interrupted one, changed settings, and a run that only prints."""
 
+import subprocess
+
 import pytest
 
-from tests.deploy.deployment import APP_SECRET, SETTINGS, environment_of
+from tests.deploy.deployment import APP_SECRET, ROOT, SETTINGS, environment_of
 
 
 def test_the_second_run_creates_nothing_and_loses_nothing(cloud):
@@ -93,7 +95,13 @@ def test_a_dry_run_of_an_empty_project_prints_every_write_of_the_first_run(first
     assert empty.writes == []
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["account"], ["check", "--yes"], ["setup", "now"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"], ["account"], ["check", "--yes"], ["setup", "now"], ["status", "alice"], ["forget", "--yes"],
+        [""], ["", "setup"], ["account", ""], ["helpme"], ["setup", "--with-secrets"],
+    ],
+)  # fmt: skip
 def test_a_call_that_makes_no_sense_shows_the_usage(empty, arguments):
     done = empty.run(*arguments)
     assert done.returncode == 2
@@ -125,3 +133,17 @@ def test_an_alert_of_an_earlier_release_is_taken_over_and_not_doubled(cloud):
     assert cloud.run("functions", THREADS_APP_ID="4242").returncode == 0
     assert len(cloud.state["alerts"]) == 3
     assert cloud.state["alerts"][name]["userLabels"]["part"] == "errors"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["-h", "forget"], ["remove", "--help", "--yes"], ["help"]])
+def test_help_is_help_whatever_stands_beside_it(empty, arguments):
+    done = empty.run(*arguments)
+    assert done.returncode == 0
+    assert done.stdout.startswith("Usage")
+    assert empty.calls == []
+
+
+def test_it_finds_its_files_from_another_folder_whatever_cdpath_says(cloud, tmp_path):
+    (tmp_path / "elsewhere" / ROOT.name).mkdir(parents=True)
+    command = f'cd "{ROOT.parent}"; CDPATH="{tmp_path / "elsewhere"}" bash {ROOT.name}/deploy.sh --help'
+    assert subprocess.run(["bash", "-c", command], capture_output=True, check=False).returncode == 0
