@@ -13,23 +13,35 @@ SCHEDULER, BUILD = account("threads-scheduler"), account("threads-build")
 TOKENS = ("secrets/threads-token-alice", "secrets/threads-token-bob-b")
 PROJECT = "projects/demo"
 GOOGLE = json.loads((ROOT / "tests" / "deploy" / "google-iam.json").read_text())
-IMPERSONATION = {
-    "iam.serviceAccounts.getAccessToken", "iam.serviceAccounts.getOpenIdToken",
-    "iam.serviceAccounts.implicitDelegation", "iam.serviceAccounts.signBlob", "iam.serviceAccounts.signJwt",
+EVERYBODY = ("allUsers", "allAuthenticatedUsers")
+# What is as good as being a service account: a token of it, a key of it, or a right that gives itself these.
+BECOMES = {f"iam.{p}" for p in (
+    "serviceAccounts.getAccessToken", "serviceAccounts.getOpenIdToken", "serviceAccounts.implicitDelegation",
+    "serviceAccounts.signBlob", "serviceAccounts.signJwt", "serviceAccounts.setIamPolicy", "serviceAccountKeys.create",
+    "serviceAccountApiKeyBindings.create")}  # fmt: skip
+# And so is acting as it with one of these, which make something run or call as it.
+RUNS = {
+    "run.services.create", "run.services.update", "run.jobs.create", "run.jobs.update", "run.workerpools.create",
+    "run.workerpools.update", "run.instances.create", "run.instances.update", "cloudbuild.builds.create",
+    "cloudscheduler.jobs.create", "cloudscheduler.jobs.update",
 }  # fmt: skip
+# Who has one of these on the project gives themselves any right there.
+ADMINISTERS = {"resourcemanager.projects.setIamPolicy", "iam.roles.create", "iam.roles.update"}
 STORE = {f"secretmanager.{p}" for p in (
     "secrets.get", "secrets.update", "versions.add", "versions.destroy", "versions.get", "versions.list")}  # fmt: skip
 ACCESS, LIST = "secretmanager.versions.access", "secretmanager.secrets.list"
+OPENS = {ACCESS, "secretmanager.secrets.setIamPolicy"}
 
 
 def permissions(state, role):
+    """Return what a role holds. One of Google's that the file does not have (owner, editor) counts as all there is."""
     if role.startswith("projects/"):
         return set(state["roles"][role.rsplit("/", 1)[1]]["includedPermissions"])
-    return set(GOOGLE["roles"][role])
+    return set(GOOGLE["roles"].get(role, GOOGLE["permissions"]))
 
 
 def rights(state, member):
-    """Return {resource: permissions} of one member."""
+    """Return {resource: permissions} of one member. A condition is taken as fulfilled."""
     found = {}
     for resource, policy in state["policies"].items():
         for role, who, *_ in policy:
@@ -42,37 +54,68 @@ def members(state):
     return {who for policy in state["policies"].values() for _, who, *_ in policy}
 
 
-def who_may(state, wanted, resource):
-    """Return who has one of these permissions on a resource, there or on the project."""
-    return {
-        m
-        for m in members(state)
-        for place in (resource, PROJECT)
-        if rights(state, m).get(place, set()) & ({wanted} if isinstance(wanted, str) else wanted)
-    }
+def may(state, member, resource):
+    """Return the permissions of a member on a resource: there, on the project, and what everybody has."""
+    mine = [rights(state, who) for who in (member, *EVERYBODY)]
+    return set().union(*(r.get(place, set()) for r in mine for place in (resource, PROJECT)))
+
+
+def becomes(state, member):
+    """Return the accounts that a member is or can be, by any chain."""
+    being, new = {member}, {member}
+    while new:
+        reached = {email for who in new for email in state["accounts"] if is_in_reach(state, who, email)}
+        new = {account(email.split("@")[0]) for email in reached} - being
+        being |= new
+    return being
+
+
+def is_in_reach(state, member, email):
+    mine = may(state, member, f"accounts/{email}")
+    anywhere = set().union(*rights(state, member).values())
+    return bool(mine & BECOMES) or ("iam.serviceAccounts.actAs" in mine and bool(anywhere & RUNS))
+
+
+def who_reaches(state, wanted, *resources):
+    """Return who has one of these permissions on one of these, can give it to themselves, or can be one who has."""
+    wanted = wanted | ADMINISTERS
+    have = {who: any(may(state, who, place) & wanted for place in resources) for who in members(state)}
+    return {who for who in have if any(have.get(one) for one in becomes(state, who))}
+
+
+def openers(state):
+    """Return {(who, where)} for each right that itself opens a secret."""
+    return {(who, where) for who in members(state) for where, mine in rights(state, who).items() if mine & OPENS}
 
 
 def readers_of_a_token(state):
-    """Return who reads a token: by a right on it, or as somebody who has one."""
-    readers = {m for token in TOKENS for m in who_may(state, ACCESS, token)}
-    while True:
-        emails = {r.removeprefix("serviceAccount:") for r in readers}
-        more = {m for email in emails for m in who_may(state, IMPERSONATION, f"accounts/{email}")}
-        if more <= readers:
-            return readers
-        readers |= more
+    return who_reaches(state, OPENS, *TOKENS)
 
 
 def readers_of_the_app_secret(state):
-    return who_may(state, ACCESS, "secrets/threads-app-secret")
+    return who_reaches(state, OPENS, "secrets/threads-app-secret")
+
+
+def writers_of_a_token(state):
+    """Return who stores a token, or takes one away: `update` can give a secret a date on which it deletes itself."""
+    named = ("versions.add", "versions.destroy", "versions.disable", "secrets.update", "secrets.delete")
+    return who_reaches(state, {f"secretmanager.{p}" for p in named} | OPENS, *TOKENS)
 
 
 def deployers(state):
-    """Return {account: who may make something run as it}."""
+    """Return {account: who may act as it}, whatever they may run."""
     return {
-        email.split("@")[0]: who_may(state, "iam.serviceAccounts.actAs", f"accounts/{email}")
+        email.split("@")[0]: {
+            who for who in members(state) if "iam.serviceAccounts.actAs" in may(state, who, f"accounts/{email}")
+        }
         for email in state["accounts"]
     }
+
+
+def impostors(state):
+    """Return {member: the accounts that it can be beside itself}."""
+    found = {who: becomes(state, who) - {who} for who in members(state)}
+    return {who: accounts for who, accounts in found.items() if accounts}
 
 
 def policy_changers(state):
@@ -80,23 +123,29 @@ def policy_changers(state):
         (m, resource)
         for m in members(state)
         for resource, mine in rights(state, m).items()
-        if any(p.endswith(".setIamPolicy") or p.startswith("iam.roles.") for p in mine)
+        if any(p.endswith(".setIamPolicy") for p in mine) or mine & ADMINISTERS
     }
 
 
 def callers(state):
-    """Return {service: who may call it}."""
+    """Return {service: who may call it, as it is}."""
     found = {}
     for name, service in state["services"].items():
         off = service["metadata"]["annotations"].get("run.googleapis.com/invoker-iam-disabled") == "True"
-        found[name] = {"everybody"} if off else who_may(state, "run.routes.invoke", f"services/{name}")
+        called_by = {who for who in members(state) if "run.routes.invoke" in may(state, who, f"services/{name}")}
+        found[name] = {"everybody"} if off else called_by
     return found
 
 
+NAMES = ("threads-oauth", "threads-refresh", "threads-scheduler", "threads-build")
+# Whoever deploys code can have that code read tokens: docs/permissions.md and SECURITY.md say so.
 EXPECTED = {
-    readers_of_a_token: {REFRESH},
-    readers_of_the_app_secret: {OAUTH},
-    deployers: {name: {BUILD} for name in ("threads-oauth", "threads-refresh", "threads-scheduler", "threads-build")},
+    readers_of_a_token: {REFRESH, BUILD},
+    readers_of_the_app_secret: {OAUTH, BUILD},
+    writers_of_a_token: {OAUTH, REFRESH, BUILD},
+    openers: {*((REFRESH, token) for token in TOKENS), (OAUTH, "secrets/threads-app-secret")},
+    deployers: {name: {BUILD} for name in NAMES},
+    impostors: {BUILD: {OAUTH, REFRESH, SCHEDULER}},
     policy_changers: {(BUILD, "services/threads-oauth"), (BUILD, "services/threads-refresh")},
     callers: {"threads-oauth": {"everybody"}, "threads-refresh": {SCHEDULER}},
 }
@@ -112,36 +161,114 @@ def test_nobody_may_more_than_is_meant(state, question):
     assert question(state) == EXPECTED[question]
 
 
+def test_without_the_account_that_deploys_only_refresh_reaches_a_token(state):
+    """What is left to the chains that BUILD hides: each of the others is in reach of itself alone."""
+    smaller = copy.deepcopy(state)
+    for policy in smaller["policies"].values():
+        policy[:] = [g for g in policy if g[1] != BUILD]
+    assert readers_of_a_token(smaller) == {REFRESH}
+    assert readers_of_the_app_secret(smaller) == {OAUTH}
+    assert impostors(smaller) == {}
+    assert policy_changers(smaller) == set()
+
+
 TOKEN_CREATOR, USER = "roles/iam.serviceAccountTokenCreator", "roles/iam.serviceAccountUser"
 EMAIL = "accounts/{}@demo.iam.gserviceaccount.com".format
+MALLORY = "user:mallory@example.com"
+SECRETS, APP = "roles/secretmanager.{}".format, "secrets/threads-app-secret"
+# (where, role, who, condition)
 WIDENED = [
-    (readers_of_a_token, TOKENS[0], "roles/secretmanager.secretAccessor", OAUTH),
-    (readers_of_a_token, TOKENS[1], "roles/secretmanager.admin", SCHEDULER),
-    (readers_of_a_token, PROJECT, "roles/secretmanager.secretAccessor", BUILD),
-    (readers_of_a_token, EMAIL("threads-refresh"), TOKEN_CREATOR, OAUTH),
-    (readers_of_a_token, PROJECT, TOKEN_CREATOR, "user:mallory@example.com"),
-    (readers_of_the_app_secret, "secrets/threads-app-secret", "roles/secretmanager.secretAccessor", REFRESH),
-    (deployers, EMAIL("threads-refresh"), USER, OAUTH),
-    (deployers, PROJECT, USER, BUILD[:-1]),
-    (policy_changers, PROJECT, "roles/resourcemanager.projectIamAdmin", BUILD),
-    (policy_changers, EMAIL("threads-refresh"), "roles/iam.serviceAccountAdmin", BUILD),
-    (callers, "services/threads-refresh", "roles/run.invoker", "allUsers"),
-    (callers, PROJECT, "roles/run.sourceDeveloper", BUILD),
+    # a role on a secret
+    (TOKENS[0], SECRETS("secretAccessor"), OAUTH),
+    (TOKENS[1], SECRETS("admin"), SCHEDULER),
+    (TOKENS[0], SECRETS("secretAccessor"), "allUsers"),
+    (TOKENS[0], SECRETS("secretAccessor"), "allAuthenticatedUsers"),
+    (TOKENS[0], SECRETS("secretAccessor"), "domain:example.com"),
+    (TOKENS[1], SECRETS("secretVersionAdder"), "group:all@example.com"),
+    (TOKENS[1], SECRETS("secretAccessor"), MALLORY, "request.time < timestamp('2030-01-01T00:00:00Z')"),
+    (APP, SECRETS("secretAccessor"), REFRESH),
+    (APP, SECRETS("admin"), "principalSet://iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/*"),
+    # a role on the project
+    (PROJECT, SECRETS("secretAccessor"), account("1-compute")),
+    (PROJECT, SECRETS("secretVersionManager"), SCHEDULER),
+    (PROJECT, "roles/owner", SCHEDULER),
+    (PROJECT, "roles/editor", account("1-compute")),
+    (PROJECT, "roles/resourcemanager.projectIamAdmin", BUILD),
+    (PROJECT, "roles/iam.roleAdmin", SCHEDULER),
+    (PROJECT, "roles/run.sourceDeveloper", BUILD),
+    (PROJECT, SECRETS("secretAccessor"), BUILD),
+    (PROJECT, USER, REFRESH),
+    (PROJECT, "roles/iam.serviceAccountTokenCreator", MALLORY),
+    # a role on a service account
+    (EMAIL("threads-refresh"), TOKEN_CREATOR, OAUTH),
+    (EMAIL("threads-refresh"), USER, OAUTH),
+    (EMAIL("threads-refresh"), "roles/iam.serviceAccountAdmin", SCHEDULER),
+    (EMAIL("threads-build"), TOKEN_CREATOR, SCHEDULER),  # and as threads-build one deploys as threads-refresh
+    (EMAIL("threads-build"), "roles/iam.serviceAccountKeyAdmin", OAUTH),
+    # on a service
+    ("services/threads-refresh", "roles/run.invoker", "allUsers"),
+    ("services/threads-refresh", "roles/run.invoker", OAUTH),
+    ("services/threads-oauth", "roles/run.admin", OAUTH),
 ]
 
 
-@pytest.mark.parametrize(("question", "resource", "role", "member"), WIDENED)
-def test_a_grant_that_is_wider_is_seen(state, question, resource, role, member):
-    wider = copy.deepcopy(state)
-    wider["policies"].setdefault(resource, []).append([role, member])
-    assert question(wider) != EXPECTED[question]
+def seen(state):
+    """Return the questions that have another answer than they should."""
+    return {question.__name__ for question, answer in EXPECTED.items() if question(state) != answer}
 
 
-@pytest.mark.parametrize("role", ["threadsTokenList", "threadsTokenStore"])
-def test_a_role_that_is_wider_is_seen(state, role):
+@pytest.mark.parametrize("grant", WIDENED, ids=lambda g: " ".join(g[:3]))
+def test_a_grant_that_is_wider_is_seen(state, grant):
     wider = copy.deepcopy(state)
-    wider["roles"][role]["includedPermissions"].append(ACCESS)
-    assert readers_of_a_token(wider) != EXPECTED[readers_of_a_token]
+    wider["policies"].setdefault(grant[0], []).append(list(grant[1:]))
+    assert seen(wider)
+
+
+WIDER_ROLES = [
+    ("threadsTokenList", ACCESS), ("threadsTokenStore", ACCESS),
+    ("threadsTokenStore", "secretmanager.secrets.setIamPolicy"), ("threadsTokenList", "run.routes.invoke"),
+    ("threadsTokenList", "iam.serviceAccounts.getAccessToken"), ("threadsTokenList", "iam.serviceAccountKeys.create"),
+    ("threadsTokenList", "iam.roles.update"), ("threadsTokenList", "resourcemanager.projects.setIamPolicy"),
+    ("threadsTokenDeploy", "run.services.setIamPolicy"), ("threadsTokenDeploy", "run.routes.invoke"),
+    ("threadsTokenDeploy", "storage.buckets.setIamPolicy"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("role", "permission"), WIDER_ROLES)
+def test_a_role_that_is_wider_is_seen(state, role, permission):
+    wider = copy.deepcopy(state)
+    wider["roles"][role]["includedPermissions"].append(permission)
+    assert seen(wider)
+
+
+@pytest.mark.parametrize(
+    "runs", ["roles/run.sourceDeveloper", "roles/cloudbuild.builds.editor", "roles/cloudscheduler.admin"]
+)
+def test_who_acts_as_an_account_and_runs_something_is_that_account(state, runs):
+    wider = copy.deepcopy(state)
+    wider["policies"][EMAIL("threads-refresh")].append([USER, MALLORY])
+    assert MALLORY not in readers_of_a_token(wider)
+    wider["policies"][PROJECT].append([runs, MALLORY])
+    assert MALLORY in readers_of_a_token(wider)
+
+
+def test_what_the_account_that_deploys_is_granted_is_this_and_no_more(state):
+    granted = {
+        (role.rsplit("/", 1)[1], where)
+        for where, policy in state["policies"].items()
+        for role, who in policy
+        if who == BUILD
+    }
+    assert granted == {
+        ("threadsTokenDeploy", PROJECT), ("run.builder", PROJECT), ("logging.logWriter", PROJECT),
+        ("serviceusage.serviceUsageConsumer", PROJECT),
+        *(("threadsTokenInvokers", f"services/{name}") for name in ("threads-oauth", "threads-refresh")),
+        *(("iam.serviceAccountUser", EMAIL(name)) for name in NAMES),
+    }  # fmt: skip
+
+
+def test_the_scheduler_may_call_refresh_and_nothing_else(state):
+    assert rights(state, SCHEDULER) == {"services/threads-refresh": set(GOOGLE["roles"]["roles/run.invoker"])}
 
 
 def test_oauth_stores_tokens_and_refresh_reads_them_too(state):
