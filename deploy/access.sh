@@ -3,6 +3,7 @@
 
 readonly ACCOUNTS=(threads-oauth threads-refresh threads-scheduler threads-build)
 readonly ROLES=(threadsTokenList threadsTokenStore threadsTokenDeploy threadsTokenInvokers)
+ACCOUNT_LINES=''
 
 email() { echo "$1@$ACCOUNT_HOST"; }
 member() { if [[ $1 == allUsers ]]; then echo "$1"; else echo "serviceAccount:$(email "$1")"; fi; }
@@ -26,15 +27,19 @@ is_ours() {  # is_ours MEMBER: one of the four accounts, or everybody
   [[ $1 == allUsers || $1 == allAuthenticatedUsers ]]
 }
 
-# An absent account can answer a describe with a 403, so nobody is asked for one: they are listed.
-list_accounts() { look gcloud iam service-accounts list --format='value(email)'; }
+# EMAIL|DISABLED, a line an account. An absent one can answer a describe with a 403, so nobody is asked for one.
+list_accounts() {
+  look gcloud iam service-accounts list --format='value[separator="|"](email,disabled)'
+  ACCOUNT_LINES="$FOUND"
+}
+
+account_line() { grep "^$(email "$1")|" <<<"$ACCOUNT_LINES" || true; }   # nothing where it is not there
 
 ensure_accounts() {
-  local name emails
+  local name
   list_accounts
-  emails="$FOUND"
   for name in "${ACCOUNTS[@]}"; do
-    if grep -qxF "$(email "$name")" <<<"$emails"; then
+    if [[ $(account_line "$name") ]]; then
       say there "service account $name"
       continue
     fi
@@ -50,15 +55,17 @@ same_words() {  # two lists, whatever their order and separators
   [[ $(tr ',; ' '\n' <<<"$1" | sort) == "$(tr ',; ' '\n' <<<"$2" | sort)" ]]
 }
 
-look_at_role() {  # DELETED|PERMISSIONS into FOUND
+look_at_role() {  # DELETED|STAGE|PERMISSIONS into FOUND
   look gcloud iam roles describe "$1" --project="$PROJECT_ID" \
-    --format='value[separator="|"](deleted,includedPermissions.list())'
+    --format='value[separator="|"](deleted,stage,includedPermissions.list())'
 }
 
+role_differs() { [[ $2 == DISABLED ]] || ! same_words "$3" "$(permissions_of "$1")"; }   # ROLE STAGE PERMISSIONS
+
 ensure_role() {
-  local deleted actual document=(--project="$PROJECT_ID" --file="$HERE/deploy/roles/$1.yaml")
+  local deleted stage actual document=(--project="$PROJECT_ID" --file="$HERE/deploy/roles/$1.yaml")
   look_at_role "$1"
-  IFS='|' read -r deleted actual <<<"$FOUND"
+  IFS='|' read -r deleted stage actual <<<"$FOUND"
   if [[ -z $FOUND ]]; then
     run gcloud iam roles create "$1" "${document[@]}"
     FRESH=1
@@ -69,7 +76,7 @@ ensure_role() {
     run gcloud iam roles undelete "$1" --project="$PROJECT_ID"
     say created "role $1, again"
   fi
-  if ! same_words "$actual" "$(permissions_of "$1")"; then
+  if role_differs "$1" "$stage" "$actual"; then
     run gcloud iam roles update "$1" "${document[@]}"
     say updated "role $1"
   elif [[ $deleted != True ]]; then
@@ -84,6 +91,8 @@ policy_words() {
     secret) POLICY=(gcloud secrets "$1" "$3") ;;
     service) POLICY=(gcloud run services "$1" "$3" --region="$REGION") ;;
     account) POLICY=(gcloud iam service-accounts "$1" "$(email "$3")") ;;
+    repository) POLICY=(gcloud artifacts repositories "$1" "$3" --location="$REGION") ;;
+    bucket) POLICY=(gcloud storage buckets "$1" "gs://$3") ;;
   esac
   # As soon as a project has any conditional binding, gcloud refuses to change one without --condition.
   if [[ $2 == project && $1 == *-binding ]]; then POLICY+=(--condition=None); fi
@@ -94,7 +103,8 @@ read_policy() {  # read_policy KIND NAME: the policy as gcloud prints it into FO
   look_surely "${POLICY[@]}" --format=yaml
 }
 
-# The ROLE=MEMBER lines of a policy. What holds under a condition only is ROLE=MEMBER=conditional.
+# The ROLE=MEMBER lines of a policy. What holds under a condition only is ROLE=MEMBER=conditional. A member may hold a
+# "=" of its own: deleted:serviceAccount:NAME?uid=NUMBER.
 grants_in() {  # grants_in POLICY
   awk '
     /^[a-zA-Z]/ { bindings = /^bindings:/ }
@@ -106,6 +116,11 @@ grants_in() {  # grants_in POLICY
     { members = 0 }
     /^(- |  )role: / { for (i = 0; i < count; i++) print substr($0, 9) "=" member[i] condition }
   ' <<<"$1"
+}
+
+member_of() {  # member_of GRANT
+  local member="${1#*=}"
+  echo "${member%=conditional}"
 }
 
 missing_grants() {  # missing_grants KIND NAME, from the policy in FOUND into MISSING
@@ -153,4 +168,99 @@ remove_grant() {  # remove_grant KIND NAME ROLE=MEMBER
   policy_words remove-iam-policy-binding "$1" "$2"
   run "${POLICY[@]}" --member="${3#*=}" --role="${3%%=*}" --format=none
   say removed "$2: ${3#projects/*/}"
+}
+
+check_identities() {
+  local name deleted stage actual
+  list_accounts
+  for name in "${ROLES[@]}"; do
+    look_at_role "$name"
+    IFS='|' read -r deleted stage actual <<<"$FOUND"
+    if [[ $deleted == True ]] || role_differs "$name" "$stage" "$actual"; then
+      wrong "role $name is not as it should be" "$(again setup)"
+    fi
+  done
+  check_grants project "$PROJECT_ID"
+  check_grants secret "$APP_SECRET"
+  check_grants repository "$REPOSITORY"
+  check_grants bucket "$(sources_bucket)"
+  for name in "${ACCOUNTS[@]}"; do check_identity "$name"; done
+}
+
+check_identity() {  # check_identity ACCOUNT
+  local disabled key
+  if [[ -z $(account_line "$1") ]]; then
+    wrong "no service account $1" "$(again setup)"
+    return
+  fi
+  IFS='|' read -r _ disabled <<<"$(account_line "$1")"
+  if [[ ${disabled,,} == true ]]; then
+    wrong "service account $1 is disabled" "gcloud iam service-accounts enable $(email "$1") --project=$PROJECT_ID"
+  fi
+  check_grants account "$1"
+  # What Google keeps by itself is not listed; a key that somebody made is good for ever, wherever it is.
+  try_to_look "the keys of $1" gcloud iam service-accounts keys list --iam-account="$(email "$1")" --managed-by=user \
+    --format='value(name.basename())'
+  for key in $FOUND; do
+    wrong "$1 has a key: whoever holds it may do all that $1 may" \
+      "gcloud iam service-accounts keys delete $key --iam-account=$(email "$1") --project=$PROJECT_ID"
+  done
+}
+
+# Rights that are missing, and rights that nobody here gave.
+check_grants() {  # check_grants KIND NAME
+  local granted wanted grant again=setup before=$PROBLEMS
+  if [[ $1 == service ]]; then again=functions; fi
+  if [[ $1/$2 == secret/threads-token-* ]]; then again="account $(username_of "$2")"; fi
+  policy_words get-iam-policy "$@"
+  POLICY+=(--format=yaml)
+  if [[ $1 == bucket ]]; then try_to_look "the rights on $2" "${POLICY[@]}"; else look "${POLICY[@]}"; fi
+  granted="$(grants_in "$FOUND")"
+  wanted="$(grants_on "$@")"
+  for grant in $wanted; do
+    # shellcheck disable=SC2086  # two words: account NAME
+    if ! grep -qxF "$grant" <<<"$granted"; then wrong "missing right on $2: ${grant#projects/*/}" "$(again $again)"; fi
+  done
+  while IFS= read -r grant; do
+    if [[ -z $grant ]] || grep -qxF "$grant" <<<"$wanted"; then continue; fi
+    if makes_public "$1/$2" "$grant" || is_theirs "$1/$2" "${grant%%=*}" "$(member_of "$grant")"; then continue; fi
+    too_wide "$1" "$2" "$grant"
+  done <<<"$granted"
+  if [[ $1 == project ]]; then note_editors "$granted"; fi
+  if [[ $PROBLEMS -eq $before ]]; then good "rights on $2"; fi
+}
+
+# Many projects have a default account that is an editor. Google's own (cloudservices) is one everywhere.
+note_editors() {  # note_editors GRANTS
+  local grant
+  while IFS= read -r grant; do
+    if [[ $grant == roles/@(owner|editor)=serviceAccount:* && $grant != *@cloudservices.* ]] &&
+      ! is_ours "$(member_of "$grant")"; then
+      echo "note   whatever runs as $(member_of "$grant") can reach every token: ${grant%%=*} on the project"
+    fi
+  done <<<"$1"
+}
+
+# Whether somebody else may have this: it is not in too-wide.txt. The project's owners and editors have what Google
+# gives them on a bucket, and whoever runs this is not told to give up a right of their own on the project.
+is_theirs() {  # is_theirs KIND/NAME ROLE MEMBER
+  local where role
+  if is_ours "$3"; then return 1; fi
+  if [[ $3 == project@(Owner|Editor):* || ($1 == project/* && ${3#*:} == "$ACCOUNT") ]]; then return 0; fi
+  while read -r where role; do
+    # shellcheck disable=SC2053  # patterns
+    if [[ $1 == $where && $2 == $role ]]; then return 1; fi
+  done <"$HERE/deploy/too-wide.txt"
+}
+
+makes_public() {  # makes_public KIND/NAME GRANT: how the sign-in page is public where its invoker check stays on
+  [[ $1 == service/threads-oauth && $2 == roles/run.invoker=allUsers ]] && ! invoker_check_off threads-oauth
+}
+
+too_wide() {  # too_wide KIND NAME GRANT
+  policy_words remove-iam-policy-binding "$1" "$2"
+  if [[ $3 == *=conditional && $1 == project ]]; then POLICY[-1]=--all; fi
+  if [[ $3 == *=conditional && $1 != project ]]; then POLICY+=(--all); fi
+  wrong "right too wide on $2: ${3#projects/*/}" \
+    "${POLICY[*]} --member='$(member_of "$3")' --role='${3%%=*}' --project=$PROJECT_ID"
 }

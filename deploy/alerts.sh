@@ -38,9 +38,11 @@ list_channels() {  # NAME|ENABLED|VERIFIED|ADDRESS|OURS, a line each, into CHANN
   CHANNEL_LINES="$FOUND"
 }
 
-list_alerts() {  # NAME|PART|DOCUMENT|ENABLED|CHANNELS, a line each, into FOUND
+list_alerts() {  # NAME|PART|DOCUMENT|ENABLED|CHANNELS|LOG|METRIC|DURATION, a line each, into FOUND
   look_at_monitoring policies list --filter="userLabels.managed-by=\"$LABEL\"" \
-    --format='value[separator="|"](name,userLabels.part,userLabels.document,enabled,notificationChannels.list())'
+    --format='value[separator="|"](name,userLabels.part,userLabels.document,enabled,notificationChannels.list(),
+      conditions[0].conditionMatchedLog.filter,conditions[0].conditionAbsent.filter,
+      conditions[0].conditionAbsent.duration)'
 }
 
 ensure_alerts() {
@@ -75,12 +77,23 @@ ensure_channel() {  # its name into CHANNEL, or nothing where no ALERT_EMAIL is 
 
 document_sum() { cksum <"$HERE/deploy/alerts/$1.json" | cut -d' ' -f1; }   # changes when the document does
 
+in_document() {  # in_document PART FIELD: what the document has there, without JSON's escapes
+  sed -n "s/^ *\"$2\": \"\(.*\)\".*/\1/p" "$HERE/deploy/alerts/$1.json" | sed 's/\\"/"/g'
+}
+
+# The document's sum is a label of the policy, which stays when somebody edits the policy itself: so what it watches is
+# compared too.
+as_declared() {  # as_declared PART DOCUMENT LOG|METRIC|DURATION
+  local watched="${3/|/}"   # one of the two filters is empty
+  [[ $2 == "$(document_sum "$1")" && $watched == "$(in_document "$1" filter)|$(in_document "$1" duration)" ]]
+}
+
 ensure_alert() {  # ensure_alert PART KNOWN
-  local name document channels wanted labels words
-  IFS='|' read -r name _ document _ channels <<<"$(grep "|$1|" <<<"$2" | head -n 1 || true)"
+  local name document channels watched wanted labels words
+  IFS='|' read -r name _ document _ channels watched <<<"$(grep "|$1|" <<<"$2" | head -n 1 || true)"
   # The document replaces all of a policy, channels too: those that are there, and the one asked for, are given again.
   wanted="$(tr -s ',;' '\n' <<<"$channels,$CHANNEL" | sort -u | grep . | paste -sd, - || true)"
-  if [[ $name && $document == "$(document_sum "$1")" ]] && same_words "$channels" "$wanted"; then
+  if [[ $name ]] && as_declared "$1" "$document" "$watched" && same_words "$channels" "$wanted"; then
     say there "alert on $1"
     return
   fi
@@ -98,7 +111,7 @@ ensure_alert() {  # ensure_alert PART KNOWN
 }
 
 check_alerts() {
-  local known part name document enabled channels mail
+  local known part name document enabled channels watched mail
   look gcloud logging metrics describe "$METRIC" --format='value(filter)'
   if [[ $FOUND != "$(metric_filter)" ]]; then
     wrong "the metric $METRIC is missing or not as it should be" "$(again functions)"
@@ -109,13 +122,13 @@ check_alerts() {
   list_alerts
   known="$FOUND"
   for part in "${ALERTS[@]}"; do
-    IFS='|' read -r name _ document enabled channels <<<"$(grep "|$part|" <<<"$known" | head -n 1 || true)"
+    IFS='|' read -r name _ document enabled channels watched <<<"$(grep "|$part|" <<<"$known" | head -n 1 || true)"
     if [[ -z $name ]]; then
       wrong "there is no alert on $part" "$mail $(again functions)"
       continue
     fi
-    if [[ $document != "$(document_sum "$part")" ]]; then
-      wrong "the alert on $part is an older one" "$(again functions)"
+    if ! as_declared "$part" "$document" "$watched"; then
+      wrong "the alert on $part is an older one, or was edited by hand" "$(again functions)"
     fi
     if [[ $enabled != True ]]; then
       wrong "the alert on $part is off" "${MONITORING[*]} policies update $name --enabled --project=$PROJECT_ID"

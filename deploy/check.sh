@@ -2,12 +2,20 @@
 # What is wrong, and how to mend it: each advice changes the cause, and each that is a command can be run as it stands.
 PROBLEMS=0
 OAUTH_ENVIRONMENT='' REFRESH_ENVIRONMENT=''
+UNSEEN=()   # what Google refused to show
 
 good() { if [[ $VERBOSE ]]; then printf 'good   %s\n' "$1"; fi; }
 
 wrong() {  # wrong WHAT HOW-TO-MEND
   PROBLEMS=$((PROBLEMS + 1))
   printf 'WRONG  %s\n       → %s\n' "$1" "$2"
+}
+
+try_to_look() {  # try_to_look WHAT COMMAND...: as `look`, and where it is refused the rest is checked all the same
+  local what=$1
+  shift
+  if attempt "$@" || absent "$SAID"; then return; fi
+  UNSEEN+=("$what")
 }
 
 check() {
@@ -33,63 +41,15 @@ check() {
     list_secrets
     check_accounts
   fi
+  if [[ ${#UNSEEN[@]} -gt 0 ]]; then
+    printf 'note   not looked at, since Google refused it to %s:%s\n' "$ACCOUNT" "$(printf ' %s;' "${UNSEEN[@]}")"
+  fi
   if [[ $PROBLEMS -gt 0 ]]; then
     echo
     echo "$PROBLEMS to mend. People sign in at $PUBLIC_URL/"
     exit 1
   fi
   echo "all well; people sign in at $PUBLIC_URL/"
-}
-
-check_identities() {
-  local emails name deleted actual
-  list_accounts
-  emails="$FOUND"
-  for name in "${ROLES[@]}"; do
-    look_at_role "$name"
-    IFS='|' read -r deleted actual <<<"$FOUND"
-    if [[ $deleted == True ]] || ! same_words "$actual" "$(permissions_of "$name")"; then
-      wrong "role $name is not as it should be" "$(again setup)"
-    fi
-  done
-  check_grants project "$PROJECT_ID"
-  check_grants secret "$APP_SECRET"
-  for name in "${ACCOUNTS[@]}"; do
-    if grep -qxF "$(email "$name")" <<<"$emails"; then
-      check_grants account "$name"
-    else
-      wrong "no service account $name" "$(again setup)"
-    fi
-  done
-}
-
-# Rights that are missing, and rights that nobody here gave: of our accounts and of everybody, and on our accounts and
-# the app secret those of anybody. Others may read a token secret, that is what it is for.
-check_grants() {  # check_grants KIND NAME
-  local granted wanted grant member again=setup before=$PROBLEMS
-  if [[ $1 == service ]]; then again=functions; fi
-  if [[ $1/$2 == secret/threads-token-* ]]; then again="account $(username_of "$2")"; fi
-  policy_words get-iam-policy "$@"
-  look "${POLICY[@]}" --format=yaml
-  granted="$(grants_in "$FOUND")"
-  wanted="$(grants_on "$@")"
-  for grant in $wanted; do
-    # shellcheck disable=SC2086  # two words: account NAME
-    if ! grep -qxF "$grant" <<<"$granted"; then wrong "missing right on $2: ${grant#projects/*/}" "$(again $again)"; fi
-  done
-  for grant in $granted; do
-    member="$(cut -d= -f2 <<<"$grant")"
-    if grep -qxF "$grant" <<<"$wanted" || { [[ $1/$2 != account/* && $2 != "$APP_SECRET" ]] && ! is_ours "$member"; } ||
-      { [[ $2/$member == threads-oauth/allUsers && $grant == roles/run.invoker* ]] && ! invoker_check_off "$2"; }; then
-      continue
-    fi
-    policy_words remove-iam-policy-binding "$@"
-    if [[ $grant == *=conditional && $1 == project ]]; then POLICY[-1]=--all; fi
-    if [[ $grant == *=conditional && $1 != project ]]; then POLICY+=(--all); fi
-    wrong "right too wide on $2: ${grant#projects/*/}" \
-      "${POLICY[*]} --member='$member' --role='${grant%%=*}' --project=$PROJECT_ID"
-  done
-  if [[ $PROBLEMS -eq $before ]]; then good "rights on $2"; fi
 }
 
 environment_of() {  # NAME=VALUE lines into FOUND; a mounted secret is NAME==SECRET
@@ -103,8 +63,8 @@ deployed() {  # deployed SETTING: its value in the functions that run
 }
 
 check_function() {
-  local name off ingress source latest ready account image before=$PROBLEMS
-  IFS='|' read -r name off ingress source latest ready account image <<<"$(grep "^$1|" <<<"$SERVICES" || true)"
+  local name off ingress source latest ready account image limits before=$PROBLEMS
+  IFS='|' read -r name off ingress source latest ready account image limits <<<"$(grep "^$1|" <<<"$SERVICES" || true)"
   if [[ -z $name ]]; then
     wrong "function $1 is not there in $REGION" "$(again functions)"
     return
@@ -123,6 +83,9 @@ check_function() {
       "gcloud run services update-traffic $1 --to-latest --region=$REGION --project=$PROJECT_ID"
   fi
   if [[ ${ingress:-all} != all ]]; then wrong "$1 lets in \"$ingress\" traffic alone" "$(again functions)"; fi
+  if [[ $limits != "$(limits_of "$1")" ]]; then
+    wrong "$1 has other limits (calls at once, seconds, instances): ${limits//|/, }" "$(again functions)"
+  fi
   if [[ $1 == threads-refresh && ${off,,} == true ]]; then
     wrong "threads-refresh has its invoker check off, so everybody may call it" \
       "gcloud run services update $1 --invoker-iam-check --region=$REGION --project=$PROJECT_ID"
@@ -143,8 +106,12 @@ check_environment() {
   if [[ $url != "$PUBLIC_URL" ]]; then
     wrong "PUBLIC_URL of threads-oauth is ${url:-not set}, its address is $PUBLIC_URL" "$(again functions)"
   fi
-  if ! grep -q "^THREADS_APP_SECRET==$APP_SECRET" <<<"$OAUTH_ENVIRONMENT"; then
+  if ! grep -qx "THREADS_APP_SECRET==$APP_SECRET" <<<"$OAUTH_ENVIRONMENT"; then
     wrong "threads-oauth is not given the app secret" "$(again functions)"
+  fi
+  url="$(deployed SIGN_IN_URL)"
+  if [[ $REFRESH_ENVIRONMENT && $url != "$PUBLIC_URL" ]]; then
+    wrong "SIGN_IN_URL of threads-refresh is ${url:-not set}, people sign in at $PUBLIC_URL" "$(again functions)"
   fi
 }
 
@@ -223,58 +190,4 @@ another_app_id() {  # what deploys another one: the one that the environment has
   local given="$THREADS_APP_ID"
   if [[ -z $given || $given == "$1" ]]; then given=…; fi
   echo "THREADS_APP_ID=$given $(THREADS_APP_ID="$given" again functions)"
-}
-
-check_accounts() {
-  local secret label version refreshed expires grant problem since detail found=
-  while IFS='|' read -r secret label version refreshed expires grant problem since detail; do
-    if [[ -z $secret ]]; then continue; fi
-    if [[ $label != "$LABEL" ]]; then
-      wrong "secret $secret has no label managed-by=$LABEL, so its account may not sign in" \
-        "$(again account "$(username_of "$secret")")"
-      continue
-    fi
-    found=1
-    check_account "$secret" "$expires" "$grant" "$problem" "$since" "$detail"
-  done <<<"$(account_lines)"
-  if [[ -z $found ]]; then wrong "no account is allowed to sign in" "$(again account USERNAME)"; fi
-}
-
-check_account() {  # check_account SECRET EXPIRES GRANT PROBLEM SINCE DETAIL
-  local name number state before=$PROBLEMS
-  name="$(username_of "$1")"
-  check_grants secret "$1"
-  newest_version "$1"
-  IFS='|' read -r number state <<<"$FOUND"
-  case "$4" in
-    '') ;;
-    sign_in_again) wrong "$name: $4${5:+ since $5}${6:+: $6}" "sign in as $name: $PUBLIC_URL/" ;;
-    unclear) wrong "$name: $4${5:+ since $5}${6:+: $6}" "the next run asks again, and says if $name must sign in" ;;
-    *) wrong "$name: $4${5:+ since $5}${6:+: $6}" "mend that; then $(run_now)" ;;
-  esac
-  case "$state" in
-    ENABLED) ;;
-    DISABLED)
-      wrong "$name: the newest version ($number) is disabled, and readers of \"latest\" fail" \
-        "gcloud secrets versions enable $number --secret=$1 --project=$PROJECT_ID"
-      ;;
-    *)
-      if [[ -z $4 ]]; then wrong "$name: nobody has signed in yet" "sign in as $name: $PUBLIC_URL/"; fi
-      return
-      ;;
-  esac
-  check_days "$name" "token" "$2"
-  check_days "$name" "permission grant" "$3"
-  if [[ $PROBLEMS -eq $before ]]; then good "$name"; fi
-}
-
-check_days() {  # check_days NAME WHAT UNTIL
-  if [[ -z $3 ]]; then return; fi
-  local left
-  left="$(days_left "$3")"
-  if [[ $(seconds_of "$3") -lt $(printf '%(%s)T' -1) ]]; then
-    wrong "$1: the $2 expired at $3" "sign in again as $1: $PUBLIC_URL/"
-  elif ((left < 14)); then
-    wrong "$1: the $2 has $left days left (until $3)" "sign in again as $1: $PUBLIC_URL/"
-  fi
 }

@@ -15,26 +15,32 @@ To be removed from project $PROJECT_ID ($REGION):
 $(list_token_secrets)
 $(list_elsewhere)
 The custom roles stay, held by nobody: Google keeps the id of a deleted one taken for 37 days.
-APIs stay on, and so does gcloud's bucket of uploaded sources (run-sources-$PROJECT_ID-$REGION).
+APIs stay on, and so does gcloud's bucket of uploaded sources ($(sources_bucket)).
 TEXT
   confirm 'Remove all this?' 'Nothing was removed.'
   remove_service threads-oauth
   remove_service threads-refresh
   remove_job
   remove_alerts
-  for secret in $(token_secrets); do remove_token_secret "$secret"; done
+  for secret in $(account_lines | cut -d'|' -f1); do remove_token_secret "$secret"; done
   remove_app_secret
   remove_identities
   remove_repository
 }
 
-token_secrets() { account_lines | cut -d'|' -f1,2 | sed -n "s/|$LABEL\$//p"; }
-
 list_token_secrets() {
-  local secret
-  for secret in $(token_secrets); do
-    if [[ $WITH_SECRETS ]]; then echo "  TOKEN SECRET  $secret"; else echo "  (stays)       $secret"; fi
-  done
+  local secret label
+  while IFS='|' read -r secret label _; do
+    if [[ -z $secret ]]; then
+      continue
+    elif [[ $label != "$LABEL" ]]; then
+      echo "  (stays)       $secret, since it has no label managed-by=$LABEL; forget deletes it"
+    elif [[ $WITH_SECRETS ]]; then
+      echo "  TOKEN SECRET  $secret"
+    else
+      echo "  (stays)       $secret"
+    fi
+  done <<<"$(account_lines)"
 }
 
 list_elsewhere() {
@@ -86,7 +92,7 @@ remove_alerts() {
 }
 
 remove_token_secret() {
-  if [[ $WITH_SECRETS ]]; then
+  if [[ $WITH_SECRETS && $(secret_line "$1") == "$1|$LABEL|"* ]]; then
     run gcloud secrets delete "$1"
     say removed "secret $1"
   else
@@ -106,17 +112,16 @@ remove_grants() {  # remove_grants KIND NAME
   policy_words get-iam-policy "$@"
   look "${POLICY[@]}" --format=yaml
   for grant in $(grants_in "$FOUND"); do
-    if [[ $grant != *=conditional ]] && is_ours "${grant#*=}"; then remove_grant "$@" "$grant"; fi
+    if [[ $grant != *=conditional ]] && is_ours "$(member_of "$grant")"; then remove_grant "$@" "$grant"; fi
   done
 }
 
 remove_identities() {
-  local emails name
+  local name
   remove_grants project "$PROJECT_ID"
   list_accounts
-  emails="$FOUND"
   for name in "${ACCOUNTS[@]}"; do
-    if ! grep -qxF "$(email "$name")" <<<"$emails"; then continue; fi
+    if [[ -z $(account_line "$name") ]]; then continue; fi
     run gcloud iam service-accounts delete "$(email "$name")"
     say removed "service account $name"
   done

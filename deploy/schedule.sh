@@ -35,10 +35,11 @@ need_scheduler_in_region() {
   SAID="$refusal"   # so it is a right that is missing
 }
 
+wanted_job() { echo "$SCHEDULE|Etc/UTC|$REFRESH_URL/|POST|$(email threads-scheduler)|$REFRESH_URL|1800s|5|60s|600s"; }
+
 ensure_job() {
-  local verb=update wanted flags
-  wanted="$SCHEDULE|Etc/UTC|$REFRESH_URL/|POST|$(email threads-scheduler)|$REFRESH_URL|1800s|5|60s|600s"
-  if [[ ${JOB#*|} == "$wanted" ]]; then
+  local verb=update flags
+  if [[ ${JOB#*|} == "$(wanted_job)" ]]; then
     say there "job threads-refresh"
     return
   fi
@@ -60,11 +61,10 @@ ensure_first_run() {
 run_now() { echo "gcloud scheduler jobs run threads-refresh --location=$REGION --project=$PROJECT_ID"; }
 
 check_schedule() {
-  local state uri audience as when code
-  look gcloud scheduler jobs describe threads-refresh --location="$REGION" --format='value[separator="|"](
-    state,httpTarget.uri,httpTarget.oidcToken.audience,httpTarget.oidcToken.serviceAccountEmail,lastAttemptTime,
-    status.code)'
-  IFS='|' read -r state uri audience as when code <<<"$FOUND"
+  local state when code uri audience as before=$PROBLEMS
+  look_at_schedule
+  last_attempt
+  IFS='|' read -r state when code <<<"$FOUND"
   if [[ -z $state ]]; then
     wrong "there is no schedule" "$(again functions)"
     return
@@ -73,11 +73,15 @@ check_schedule() {
     wrong "the schedule is $state" \
       "gcloud scheduler jobs resume threads-refresh --location=$REGION --project=$PROJECT_ID"
   fi
+  IFS='|' read -r _ _ _ uri _ as audience _ <<<"$JOB"
   if [[ ${uri%/} != "$REFRESH_URL" ]]; then wrong "the schedule calls $uri" "$(again functions)"; fi
   if [[ ${audience%/} != "$REFRESH_URL" ]]; then
     wrong "the schedule's audience is ${audience:-not set}" "$(again functions)"
   fi
   if [[ $as != "$(email threads-scheduler)" ]]; then wrong "the schedule calls as ${as:-nobody}" "$(again functions)"; fi
+  if [[ $PROBLEMS -eq $before && ${JOB#*|} != "$(wanted_job)" ]]; then
+    wrong "the schedule is not as it should be: ${JOB#*|}" "$(again functions)"
+  fi
   case "$code" in
     '' | 0) good "schedule" ;;
     7 | 16)

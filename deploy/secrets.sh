@@ -16,10 +16,11 @@ username_of() {
   echo "${name//-/.}"
 }
 
-# NAME|LABEL|VERSION|REFRESHED|EXPIRES|GRANT|PROBLEM|SINCE|DETAIL of all secrets of ours, from metadata alone.
+# NAME|LABEL|VERSION|REFRESHED|EXPIRES|GRANT|END|PROBLEM|SINCE|DETAIL of all secrets of ours, from metadata alone. END is
+# when Google deletes the secret itself, which somebody may have set.
 list_secrets() {
   look gcloud secrets list --format='value[separator="|"](name.basename(),labels.managed-by,annotations.version,
-    annotations.refreshed-at,annotations.expires-at,annotations.data-access-expires-at,
+    annotations.refreshed-at,annotations.expires-at,annotations.data-access-expires-at,expireTime,
     annotations.problem,annotations.problem-since,annotations.problem-detail)'
   SECRETS="$(grep -E "^($APP_SECRET|threads-token-[^|]*)[|]" <<<"$FOUND" || true)"
 }
@@ -142,7 +143,7 @@ allow_accounts() {
   local name
   list_accounts
   for name in threads-oauth threads-refresh; do
-    if ! grep -qxF "$(email "$name")" <<<"$FOUND"; then
+    if [[ -z $(account_line "$name") ]]; then
       die "There is no service account $name in $PROJECT_ID yet. First: $(again setup)"
     fi
   done
@@ -179,8 +180,67 @@ describe_secret() {  # what goes with a secret: its token, and everybody's right
   IFS='|' read -r _ _ _ _ expires _ <<<"$(secret_line "$1")"
   read_policy secret "$1"
   for reader in $(grants_in "$FOUND"); do
-    if ! is_ours "$(cut -d= -f2 <<<"$reader")"; then readers+=" $(cut -d= -f2 <<<"$reader")"; fi
+    if ! is_ours "$(member_of "$reader")"; then readers+=" $(member_of "$reader")"; fi
   done
   echo "  secret $1 with all its versions${expires:+ (the token is good until $expires)}"
   if [[ $readers ]]; then echo "    who reads it besides the keeper, and then no longer can:$readers"; fi
+}
+
+check_accounts() {
+  local secret label expires grant end problem since detail name found=
+  while IFS='|' read -r secret label _ _ expires grant end problem since detail; do
+    name="$(username_of "$secret")"
+    if [[ $end ]]; then
+      wrong "secret $secret deletes itself at $end" \
+        "gcloud secrets update $secret --remove-expiration --project=$PROJECT_ID"
+    fi
+    if [[ $secret != threads-token-* ]]; then continue; fi
+    if [[ $label != "$LABEL" ]]; then
+      wrong "secret $secret has no label managed-by=$LABEL, so its account may not sign in (forget $name deletes it)" \
+        "$(again account "$name")"
+      continue
+    fi
+    found=1
+    check_account "$secret" "$expires" "$grant" "$problem" "$since" "$detail"
+  done <<<"$SECRETS"
+  if [[ -z $found ]]; then wrong "no account is allowed to sign in" "$(again account USERNAME)"; fi
+}
+
+check_account() {  # check_account SECRET EXPIRES GRANT PROBLEM SINCE DETAIL
+  local name number state before=$PROBLEMS
+  name="$(username_of "$1")"
+  check_grants secret "$1"
+  newest_version "$1"
+  IFS='|' read -r number state <<<"$FOUND"
+  case "$4" in
+    '') ;;
+    sign_in_again) wrong "$name: $4${5:+ since $5}${6:+: $6}" "sign in as $name: $PUBLIC_URL/" ;;
+    unclear) wrong "$name: $4${5:+ since $5}${6:+: $6}" "the next run asks again, and says if $name must sign in" ;;
+    *) wrong "$name: $4${5:+ since $5}${6:+: $6}" "mend that; then $(run_now)" ;;
+  esac
+  case "$state" in
+    ENABLED) ;;
+    DISABLED)
+      wrong "$name: the newest version ($number) is disabled, and readers of \"latest\" fail" \
+        "gcloud secrets versions enable $number --secret=$1 --project=$PROJECT_ID"
+      ;;
+    *)
+      if [[ -z $4 ]]; then wrong "$name: nobody has signed in yet" "sign in as $name: $PUBLIC_URL/"; fi
+      return
+      ;;
+  esac
+  check_days "$name" "token" "$2"
+  check_days "$name" "permission grant" "$3"
+  if [[ $PROBLEMS -eq $before ]]; then good "$name"; fi
+}
+
+check_days() {  # check_days NAME WHAT UNTIL
+  if [[ -z $3 ]]; then return; fi
+  local left
+  left="$(days_left "$3")"
+  if [[ $(seconds_of "$3") -lt $(printf '%(%s)T' -1) ]]; then
+    wrong "$1: the $2 expired at $3" "sign in again as $1: $PUBLIC_URL/"
+  elif ((left < 14)); then
+    wrong "$1: the $2 has $left days left (until $3)" "sign in again as $1: $PUBLIC_URL/"
+  fi
 }

@@ -20,6 +20,12 @@ functions() {
   ensure_public
 }
 
+# Where gcloud uploads this folder's source to, named as gcloud names it.
+sources_bucket() {
+  local project="${PROJECT_ID//[:.]/_}"
+  echo "run-sources-${project//google/elgoog}-$REGION"
+}
+
 # Of our own, so that `remove` can take it down.
 ensure_repository() {
   look gcloud artifacts repositories describe "$REPOSITORY" --location="$REGION" --format='value(name)'
@@ -58,28 +64,34 @@ deploy_oauth() {
   deploy threads-oauth oauth \
     --set-env-vars="$(settings_of "PUBLIC_URL=$PUBLIC_URL" "THREADS_APP_ID=$THREADS_APP_ID" THREADS=32 \
       THREADS_SCOPES THREADS_AUTHORIZE_URL THREADS_API_URL)" \
-    --set-secrets="THREADS_APP_SECRET=$APP_SECRET:latest" \
-    --concurrency=32 --max-instances=3 --timeout=100   # a callback answers within 90 seconds
+    --set-secrets="THREADS_APP_SECRET=$APP_SECRET:latest"
 }
 
 deploy_refresh() {
   deploy threads-refresh refresh --no-allow-unauthenticated --invoker-iam-check \
     --set-env-vars="$(settings_of "SIGN_IN_URL=$PUBLIC_URL" THREADS_API_URL REFRESH_AFTER_HOURS \
-      REFRESH_BUDGET_SECONDS)" --clear-secrets \
-    --concurrency=1 --max-instances=1 --timeout=1740   # below the schedule's 1800: the schedule hears the answer
+      REFRESH_BUDGET_SECONDS)" --clear-secrets
+}
+
+limits_of() {  # CONCURRENCY|SECONDS|INSTANCES of a service
+  case "$1" in
+    threads-oauth) echo '32|100|3' ;;     # a callback answers within 90 seconds
+    threads-refresh) echo '1|1740|1' ;;   # one run at a time; below the schedule's 1800, so that it hears the answer
+  esac
 }
 
 # Nothing here makes threads-oauth public: `run deploy --allow-unauthenticated` succeeds where that part was refused.
 deploy() {  # deploy SERVICE TARGET FLAGS...
-  local service=$1 target=$2 path="$PROJECT_ID"
+  local service=$1 target=$2 path="$PROJECT_ID" concurrency seconds instances
   shift 2
+  IFS='|' read -r concurrency seconds instances <<<"$(limits_of "$service")"
   if [[ $path == *:* ]]; then path="${path/://}"; fi
   build "$service" gcloud run deploy "$service" --region="$REGION" --source="$HERE" --function="$target" \
     --base-image="$BASE_IMAGE" --image="$REGION-docker.pkg.dev/$path/$REPOSITORY/$service" \
     --service-account="$(email "$service")" \
     --build-service-account="projects/$PROJECT_ID/serviceAccounts/$(email threads-build)" \
-    --labels="source=$(source_sum)" --ingress=all \
-    --memory=256Mi --cpu=1 --cpu-boost --min-instances=0 "$@"
+    --labels="source=$(source_sum)" --ingress=all --concurrency="$concurrency" --timeout="$seconds" \
+    --max-instances="$instances" --memory=256Mi --cpu=1 --cpu-boost --min-instances=0 "$@"
 }
 
 build() {  # build SERVICE COMMAND...: as `run`, and what gcloud says is let through as it comes
@@ -141,14 +153,16 @@ source_sum() {
   ) | cksum | cut -d' ' -f1
 }
 
-# NAME|CHECK OFF|INGRESS|SOURCE|TRAFFIC ON THE LATEST|CONDITIONS|ACCOUNT|IMAGE, a line a service, into SERVICES; all
-# regions are listed, for what an earlier run made in another one.
+# NAME|CHECK OFF|INGRESS|SOURCE|TRAFFIC ON THE LATEST|CONDITIONS|ACCOUNT|IMAGE|limits_of, a line a service, into SERVICES;
+# all regions are listed, for what an earlier run made in another one.
 list_services() {
   look gcloud run services list --format='value[separator="|"](metadata.labels["cloud.googleapis.com/location"],
     metadata.name,metadata.annotations["run.googleapis.com/invoker-iam-disabled"],
-    metadata.annotations["run.googleapis.com/ingress"],spec.template.metadata.labels.source,spec.traffic.extract("latestRevision").flatten(),
+    metadata.annotations["run.googleapis.com/ingress"],spec.template.metadata.labels.source,
+    spec.traffic.extract("latestRevision").flatten(),
     status.conditions.extract("status").flatten(),spec.template.spec.serviceAccountName,
-    spec.template.spec.containers[0].image)'
+    spec.template.spec.containers[0].image,spec.template.spec.containerConcurrency,spec.template.spec.timeoutSeconds,
+    spec.template.metadata.annotations["autoscaling.knative.dev/maxScale"])'
   SERVICES="$(sed -n "s/^$REGION|//p" <<<"$FOUND")"
   ELSEWHERE="$(sed -n -E "/^${REGION}[|]/d; s/^([^|]*)[|](threads-(oauth|refresh))[|].*/\2|\1/p" <<<"$FOUND")"
 }

@@ -18,8 +18,12 @@ status() {
   local secret label version refreshed expires grant problem since detail state when code message
   list_secrets
   printf '%-32s %-8s %-21s %-21s %s\n' ACCOUNT VERSION REFRESHED EXPIRES "GRANT UNTIL"
-  while IFS='|' read -r secret label version refreshed expires grant problem since detail; do
-    if [[ $label != "$LABEL" ]]; then continue; fi
+  while IFS='|' read -r secret label version refreshed expires grant _ problem since detail; do
+    if [[ -z $secret ]]; then continue; fi
+    if [[ $label != "$LABEL" ]]; then
+      printf '%-32s may not sign in: its secret has no label managed-by=%s\n' "$(username_of "$secret")" "$LABEL"
+      continue
+    fi
     printf '%-32s %-8s %-21s %-21s %s\n' "$(username_of "$secret")" "${version:--}" "${refreshed:--}" \
       "${expires:--}" "${grant:--}"
     if [[ $problem ]]; then echo "    $problem${since:+ since $since}${detail:+: $detail}"; fi

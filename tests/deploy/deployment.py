@@ -26,7 +26,7 @@ EMPTY = {
     "policies": {}, "etags": {}, "lag": {}, "refusals": [], "log": [], "after_run": [], **SWITCHES,
     "web": {}, "elsewhere": {"services": {}, "jobs": {}},
     **{kind: {} for kind in ("accounts", "roles", "secrets", "services", "jobs", "metrics", "alerts", "channels",
-                             "repositories")},
+                             "repositories", "buckets")},
 }  # fmt: skip
 READS = {
     "describe", "list", "get-iam-policy", "access", "read", "info",

@@ -56,6 +56,29 @@ def test_account_without_the_role_makes_nothing_and_says_what_comes_first(cloud)
     assert cloud.writes == []
 
 
+def test_status_names_an_account_that_lost_its_label(cloud):
+    cloud.change(lambda s: s["secrets"]["threads-token-alice"].update(labels={}))
+    assert "alice                            may not sign in: its secret has no label" in cloud.run("status").stdout
+
+
+@pytest.mark.parametrize("names", ["alice, carol", "alice\ncarol\n", "carol alice", ",Alice,,carol,", "alice\tCAROL"])
+def test_accounts_may_be_separated_by_commas_blanks_and_line_ends(cloud, names):
+    assert cloud.run("setup", THREADS_USERNAMES=names).returncode == 0
+    assert set(cloud.state["secrets"]) == {
+        "threads-app-secret", "threads-token-alice", "threads-token-bob-b", "threads-token-carol",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("command", ["account", "forget"])
+@pytest.mark.parametrize(
+    "name", ["@alice", "alice-b", "threads-token-alice", "alice,bob", "a/b", "a b", "*", "ä", "-1"]
+)
+def test_what_is_no_username_is_refused_before_anything_is_asked(cloud, command, name):
+    (cloud.folder / "calls.jsonl").unlink(missing_ok=True)
+    assert cloud.run(command, "alice", name).returncode in (1, 2)
+    assert cloud.calls == []
+
+
 # forget
 
 

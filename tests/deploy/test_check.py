@@ -104,7 +104,7 @@ def test_it_reads_no_token(cloud):
 
 
 def grant(resource, role, member):
-    return lambda s: s["policies"][resource].append([role, member])
+    return lambda s: s["policies"].setdefault(resource, []).append([role, member])
 
 
 def take(resource, role):
@@ -153,6 +153,7 @@ OAUTH, REFRESH = account("threads-oauth"), account("threads-refresh")
 MALLORY = "user:mallory@example.com"
 SINCE = {"problem": "sign_in_again", "problem-since": "2026-11-20T00:17:00Z", "problem-detail": "alice must sign in."}
 STORE_OF_OAUTH = ["projects/demo/roles/threadsTokenStore", OAUTH]
+BUCKET = "gs://run-sources-demo-us-central1"
 ACCOUNT = "accounts/{}@demo.iam.gserviceaccount.com".format
 # The number says which faults are planted together: those that do not hide one another.
 FAULTS = {
@@ -174,7 +175,26 @@ FAULTS = {
     "right under a condition": (3, lambda s: s["policies"]["projects/demo"].append(["roles/viewer", REFRESH, "x<y"]), "too wide on demo: roles/viewer", "--all"),
     "all users beside": (2, grant("services/threads-oauth", "roles/run.invoker", "allUsers"), "too wide on threads-oauth: roles/run.invoker=allUsers", "remove-iam-policy-binding"),
     "refresh granted to all": (2, grant("services/threads-refresh", "roles/run.invoker", "allUsers"), "too wide on threads-refresh", "--member='allUsers'"),
+    "account disabled": (2, put(True, "accounts", "threads-oauth@demo.iam.gserviceaccount.com", "disabled"), "service account threads-oauth is disabled", "service-accounts enable threads-oauth@demo"),
+    "key of an account": (2, put(["ab12", "cd34"], "accounts", "threads-refresh@demo.iam.gserviceaccount.com", "keys"), "threads-refresh has a key", "keys delete cd34 --iam-account=threads-refresh@demo"),
+    "role disabled": (2, put("DISABLED", "roles", "threadsTokenInvokers", "stage"), "role threadsTokenInvokers is not as it should be", "setup"),
+    "token creator on the project": (2, grant("projects/demo", "roles/iam.serviceAccountTokenCreator", MALLORY), "too wide on demo: roles/iam.serviceAccountTokenCreator=user:mallory", "projects remove-iam-policy-binding demo --condition=None"),
+    "a group acts as any account": (2, grant("projects/demo", "roles/iam.serviceAccountUser", "group:all@example.com"), "too wide on demo: roles/iam.serviceAccountUser=group:all@", "--member='group:all@example.com'"),
+    "the default account reads all secrets": (2, grant("projects/demo", "roles/secretmanager.secretAccessor", "serviceAccount:1-compute@developer.gserviceaccount.com"), "too wide on demo: roles/secretmanager.secretAccessor", "projects remove-iam"),
+    "an owner of ours": (2, grant("projects/demo", "roles/owner", account("threads-scheduler")), "too wide on demo: roles/owner", "projects remove-iam"),
+    "deleted account on an account": (2, grant(ACCOUNT("threads-oauth"), "roles/iam.serviceAccountUser", "deleted:serviceAccount:x@demo.iam.gserviceaccount.com?uid=12"), "too wide on threads-oauth", "--member='deleted:serviceAccount:x@demo.iam.gserviceaccount.com?uid=12'"),
+    "a domain calls refresh": (2, grant("services/threads-refresh", "roles/run.invoker", "domain:example.com"), "too wide on threads-refresh: roles/run.invoker=domain:", "run services remove-iam"),
+    "somebody changes oauth": (2, grant("services/threads-oauth", "roles/run.admin", MALLORY), "too wide on threads-oauth: roles/run.admin", "run services remove-iam"),
+    "everybody reads a token": (2, grant("secrets/threads-token-bob-b", "roles/secretmanager.secretAccessor", "allAuthenticatedUsers"), "too wide on threads-token-bob-b", "--member='allAuthenticatedUsers'"),
+    "somebody replaces a token": (2, grant("secrets/threads-token-bob-b", "roles/secretmanager.secretVersionAdder", MALLORY), "too wide on threads-token-bob-b: roles/secretmanager.secretVersionAdder", "secrets remove-iam"),
+    "somebody under a condition": (2, lambda s: s["policies"]["secrets/threads-token-bob-b"].append(["roles/secretmanager.admin", MALLORY, "x<y"]), "too wide on threads-token-bob-b: roles/secretmanager.admin=user:mallory@example.com=conditional", "--all --member='user:mallory@example.com'"),
+    "somebody replaces images": (2, grant("repositories/threads-token-keeper", "roles/artifactregistry.writer", MALLORY), "too wide on threads-token-keeper", "repositories remove-iam-policy-binding"),
+    "somebody replaces sources": (2, grant(f"buckets/{BUCKET}", "roles/storage.objectAdmin", MALLORY), "too wide on run-sources-demo-us-central1", f"buckets remove-iam-policy-binding {BUCKET}"),
     # the functions
+    "limits": (2, deployed("threads-refresh", 80, "spec", "containerConcurrency"), "threads-refresh has other limits (calls at once, seconds, instances): 80, 1740, 1", "functions"),
+    "more instances": (3, deployed("threads-oauth", "100", "metadata", "annotations", "autoscaling.knative.dev/maxScale"), "threads-oauth has other limits", "functions"),
+    "SIGN_IN_URL": (2, env("threads-refresh", "SIGN_IN_URL", "https://old.example.com"), "SIGN_IN_URL of threads-refresh is https://old", "functions"),
+    "another secret for the app": (3, env("threads-oauth", "THREADS_APP_SECRET", "threads-app-secret"), "threads-oauth is not given the app secret", "functions"),
     "function missing": (4, lambda s: s["services"].pop("threads-refresh"), "threads-refresh is not there", "functions"),
     "function not ready": (2, put([{"status": "False"}], "services", "threads-oauth", "status", "conditions"), "not ready", "logs read"),
     "wrong identity": (3, deployed("threads-oauth", "x@y", "spec", "serviceAccountName"), "runs as x@y", "functions"),
@@ -203,6 +223,7 @@ FAULTS = {
     "audience": (2, put("https://x", *JOB, "httpTarget", "oidcToken", "audience"), "audience is https://x", "functions"),
     "address": (2, put("https://x/", *JOB, "httpTarget", "uri"), "calls https://x/", "functions"),
     "caller": (2, put("me@x", *JOB, "httpTarget", "oidcToken", "serviceAccountEmail"), "calls as me@x", "functions"),
+    "another time": (3, put("0 0 1 1 *", *JOB, "schedule"), "schedule is not as it should be: 0 0 1 1 *", "functions"),
     "no run": (2, put([], "log"), "no run has completed", "jobs run"),
     "old run": (3, put([log("INFO", "run completed", -1.5)], "log"), "older than a day", "jobs run"),
     "an ERROR": (3, lambda s: s["log"].append(log("ERROR", "alice: sign in again")), "ERROR at", "alice: sign in again"),
@@ -212,10 +233,14 @@ FAULTS = {
     "another metric": (2, put("x", "metrics", "threads_runs_completed", "filter"), "metric threads_runs_completed is", "functions"),
     "alert off": (2, each_alert(enabled=False), "alert on sign-in-errors is off", "--enabled"),
     "an older alert": (3, lambda s: [a["userLabels"].update(document="1") for a in s["alerts"].values()], "alert on errors is an older one", "functions"),
+    "an alert edited by hand": (2, lambda s: [c.update(duration="60s") for a in s["alerts"].values() for c in [a["conditions"][0].get("conditionAbsent")] if c], "alert on silence is an older one, or was edited", "functions"),
+    "a filter edited by hand": (2, lambda s: [c.update(filter="severity=ALERT") for a in s["alerts"].values() for c in [a["conditions"][0].get("conditionMatchedLog")] if c], "alert on sign-in-errors is an older one, or was edited", "functions"),
     "no channel": (2, each_alert(notificationChannels=[]), "reaches nobody", "ALERT_EMAIL="),
     "channel off": (3, each_channel(enabled=False), "channel that is off: me@example.com", "channels update"),
     "channel unverified": (3, each_channel(verificationStatus="UNVERIFIED"), "nobody has verified: me@example.com", "link in Google's mail"),
     # the accounts
+    "a secret that ends": (2, put("2027-01-01T00:00:00Z", *ALICE, "expireTime"), "secret threads-token-alice deletes itself at 2027-01-01", "--remove-expiration"),
+    "an app secret that ends": (3, put("2027-01-01T00:00:00Z", "secrets", "threads-app-secret", "expireTime"), "secret threads-app-secret deletes itself", "--remove-expiration"),
     "no account": (4, lambda s: [s["secrets"].pop(n) for n in list(s["secrets"]) if "token" in n], "no account is allowed", "account USERNAME"),
     "never signed in": (5, put([], *ALICE, "versions"), "alice: nobody has signed in", "sign in as alice"),
     "newest destroyed": (6, put([{"state": "destroyed"}], *ALICE, "versions"), "alice: nobody has signed in", "sign in as alice"),
@@ -336,3 +361,37 @@ def test_where_there_is_no_curl_it_says_so_before_it_looks(cloud, tmp_path):
     assert done.returncode == 1
     assert "curl is not installed" in done.stdout
     assert cloud.calls == []
+
+
+def test_what_others_may_have_is_no_fault(cloud):
+    fine = [
+        ("projects/demo", "roles/owner", "user:you@example.com"),
+        ("projects/demo", "roles/viewer", "group:all@example.com"),
+        ("projects/demo", "roles/editor", "serviceAccount:1@cloudservices.gserviceaccount.com"),
+        ("projects/demo", "roles/iam.serviceAccountTokenCreator", "user:owner@example.com"),  # who runs this
+        ("secrets/threads-token-alice", "roles/secretmanager.secretAccessor", "serviceAccount:bot@demo.iam"),
+        ("secrets/threads-token-alice", "roles/secretmanager.viewer", "domain:example.com"),
+        (f"buckets/{BUCKET}", "roles/storage.legacyBucketWriter", "projectEditor:demo"),
+        (f"buckets/{BUCKET}", "roles/storage.objectViewer", MALLORY),
+    ]
+    for each in fine:
+        cloud.change(grant(*each))
+    done = cloud.run("check")
+    assert done.stdout.splitlines()[1:] == [f"all well; people sign in at {PUBLIC_URL}/"]
+
+
+def test_a_default_account_that_is_an_editor_is_named_and_is_no_fault(cloud):
+    default = "serviceAccount:1-compute@developer.gserviceaccount.com"
+    cloud.change(grant("projects/demo", "roles/editor", default))
+    done = cloud.run("check")
+    assert done.returncode == 0
+    assert f"note   whatever runs as {default} can reach every token: roles/editor on the project" in done.stdout
+
+
+def test_what_google_refuses_to_show_is_named_and_the_rest_is_checked(cloud):
+    cloud.refuse("keys list|storage buckets", "PERMISSION_DENIED", times=5)
+    cloud.change(put("PAUSED", *JOB, "state"))
+    done = cloud.run("check")
+    assert "not looked at, since Google refused it to owner@example.com: the rights on run-sources-demo" in done.stdout
+    assert "the keys of threads-refresh;" in done.stdout
+    assert [what for what, _ in told(done.stdout)] == ["the schedule is PAUSED"]

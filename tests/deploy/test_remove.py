@@ -29,6 +29,14 @@ def test_remove_with_secrets_takes_the_tokens_too_and_no_secret_of_anybody_else(
     assert set(cloud.state["secrets"]) == {"theirs"}
 
 
+def test_remove_names_a_token_that_lost_its_label_and_leaves_nobody_a_right_on_it(cloud):
+    cloud.change(lambda s: s["secrets"]["threads-token-alice"].update(labels={}))
+    done = cloud.run("remove", "--yes", "--with-secrets")
+    assert "(stays)       threads-token-alice, since it has no label" in done.stdout
+    assert set(cloud.state["secrets"]) == {"threads-token-alice"}
+    assert cloud.state["policies"]["secrets/threads-token-alice"] == []
+
+
 def test_after_remove_everything_can_be_made_again(first, cloud):
     cloud.run("remove", "--yes")
     assert cloud.run(**SETTINGS, THREADS_APP_SECRET=APP_SECRET).returncode == 0

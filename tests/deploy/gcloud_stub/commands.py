@@ -12,11 +12,14 @@ from tests.deploy.gcloud_stub.resources import (
     create_secret,
     delete,
     delete_account,
+    delete_key,
     describe,
     enable,
+    enable_account,
     enable_version,
     found,
     get_policy,
+    list_keys,
     list_versions,
     listing,
     put,
@@ -43,8 +46,13 @@ def deploy(state, flags, _payload, name):
         variable, secret = pair.split("=")
         env.append({"name": variable, "valueFrom": {"secretKeyRef": {"name": secret.split(":")[0]}}})
     container = {"env": env, "image": f"{flags['image']}@sha256:{'0' * 64}"}
-    spec = {"serviceAccountName": flags["service-account"], "containers": [container]}
-    template = {"metadata": {"labels": dict([flags["labels"].split("=")])}, "spec": spec}
+    spec = {
+        "serviceAccountName": flags["service-account"], "containers": [container],
+        "containerConcurrency": int(flags["concurrency"]), "timeoutSeconds": int(flags["timeout"]),
+    }  # fmt: skip
+    most = {"autoscaling.knative.dev/maxScale": flags["max-instances"]}
+    template = {"metadata": {"labels": dict([flags["labels"].split("=")]), "annotations": most}, "spec": spec}
+    state["buckets"].setdefault("gs://run-sources-demo-us-central1", {})
     old = state["services"].get(name, {}).get("metadata", {}).get("annotations", {})
     annotations = {**old, "run.googleapis.com/ingress": flags["ingress"]}
     state["services"][name] = {
@@ -210,6 +218,9 @@ COMMANDS = {
     "services enable": enable,
     "iam service-accounts create": create_account,
     "iam service-accounts delete": delete_account,
+    "iam service-accounts enable": enable_account,
+    "iam service-accounts keys list": list_keys,
+    "iam service-accounts keys delete": delete_key,
     "iam roles create": write_role(True),
     "iam roles update": write_role(False),
     "iam roles undelete": undelete_role,
@@ -248,6 +259,7 @@ for words, kind in {
     "scheduler jobs": "jobs",
     "logging metrics": "metrics",
     "artifacts repositories": "repositories",
+    "storage buckets": "buckets",
     "monitoring policies": "alerts",
     "monitoring channels": "channels",
     "projects": "projects",

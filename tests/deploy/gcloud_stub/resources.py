@@ -143,6 +143,19 @@ def delete_account(state, flags, payload, email):
             grant[1] = grant[1].replace(f"serviceAccount:{email}", f"deleted:serviceAccount:{email}?uid=1")
 
 
+def enable_account(state, _flags, _payload, email):
+    found(state["accounts"], email, "Service account")["disabled"] = False
+
+
+def list_keys(state, flags, *_):
+    account = found(state["accounts"], flags["iam-account"], "Service account")
+    return [{"name": f"{account['email']}/keys/{key}"} for key in account.get("keys", [])]
+
+
+def delete_key(state, flags, _payload, key):
+    found(state["accounts"], flags["iam-account"], "Service account")["keys"].remove(key)
+
+
 def write_role(create):
     def command(state, flags, _payload, role):
         old = state["roles"].get(role)
@@ -151,7 +164,7 @@ def write_role(create):
         if create == bool(old):
             raise Refused(f"ALREADY_EXISTS or NOT_FOUND: {role}")
         permissions = re.findall(r"^- (\S+)", Path(flags["file"]).read_text(), re.M)
-        state["roles"][role] = {**(old or {"name": role}), "includedPermissions": permissions}
+        state["roles"][role] = {**(old or {"name": role}), "includedPermissions": permissions, "stage": "GA"}
 
     return command
 
@@ -178,8 +191,11 @@ def create_secret(state, flags, _payload, name):
 
 
 def update_secret(state, flags, _payload, name):
-    labels = dict(pair.split("=") for pair in flags["update-labels"].split(",") if pair)
-    found(state["secrets"], name, "Secret")["labels"].update(labels)
+    labels = dict(pair.split("=") for pair in flags.get("update-labels", "").split(",") if pair)
+    secret = found(state["secrets"], name, "Secret")
+    secret["labels"].update(labels)
+    if "remove-expiration" in flags:
+        secret.pop("expireTime", None)
 
 
 def add_version(state, _flags, payload, name):
