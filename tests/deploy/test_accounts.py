@@ -105,13 +105,6 @@ def test_forget_says_first_what_goes_and_whose_bot_loses_it(cloud):
     assert cloud.writes == []
 
 
-def test_a_name_that_is_given_twice_is_forgotten_once(cloud):
-    done = cloud.run("forget", "bob.b", "BOB.B", "bob.b", "--yes")
-    assert done.returncode == 0, done.stdout
-    assert done.stdout.count("secret threads-token-bob-b with all") == 1
-    assert len(cloud.writes) == 1
-
-
 def test_of_several_names_of_which_one_is_unknown_none_is_forgotten(cloud):
     done = cloud.run("forget", "alice", "zoe", "--yes")
     assert done.returncode == 1
