@@ -8,11 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.refresh.world import ALICE, ALICE_NAME, KEEPER, World, lines, official_client
+from tests.refresh.world import ALICE, ALICE_NAME, DAY, KEEPER, World, lines, official_client
 
 
 def test_two_runs_at_once_lose_nothing_and_log_no_error(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     world.threads.control.turn({"old_token_dies": True})
+    world.run()
+    world.clock.forward(2 * DAY)  # now the version before the newest is dead
     world.threads.control.fail("debug", "delay", seconds=0.4)
     with ThreadPoolExecutor(2) as pool:
         first = pool.submit(world.run)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.refresh.world import ALICE, HOUR, World
+from tests.refresh.test_newer_versions import before_the_add
+from tests.refresh.world import ALICE, DAY, HOUR, World
 
 
 @pytest.mark.parametrize("debug_works", [True, False])
@@ -24,6 +25,16 @@ def test_a_one_hour_token_pasted_during_a_run_does_not_cost_the_living_one(world
     assert world.manager.on_call is None
     world.clock.forward(2 * HOUR)
     assert any(local.tokens.alive(payload.decode()) for payload in world.manager.payloads(ALICE).values())
+
+
+def test_a_token_with_few_days_left_pasted_during_a_run_does_not_cost_the_living_one(world: World) -> None:
+    world.threads.control.turn({"old_token_dies": True})
+    pasted = world.threads.tokens.issue_long_lived("alice", age=55 * DAY)
+    before_the_add(world, lambda: world.manager.add(ALICE, pasted) and None)
+    world.run()
+    world.clock.forward(6 * DAY)
+    assert not world.threads.tokens.alive(pasted)
+    assert any(world.threads.tokens.alive(payload.decode()) for payload in world.manager.payloads(ALICE).values())
 
 
 def test_where_only_me_refuses_versions_do_not_pile_up(world: World) -> None:

@@ -24,6 +24,16 @@ def test_a_good_run_logs_the_account_and_its_completion(world: World, capsys: py
     assert logged[-1]["outcomes"] == {"refreshed": 1, "not_signed_in": 2}
 
 
+def test_accounts_that_nothing_became_of_are_counted_and_have_no_line(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world.run()
+    lines(capsys)
+    world.run()
+    (line,) = lines(capsys)
+    assert (line["event"], line["outcomes"]) == ("run_completed", {"too_young": 1, "not_signed_in": 2})
+
+
 def test_a_run_without_a_trace_has_none(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     lines(capsys)
     world.refresh.post("/", headers={"X-Cloud-Trace-Context": "../../x"})

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.refresh.world import ALICE, ALICE_ID, ALICE_NAME, DAY, HOUR, World, official_client
+from tests.refresh.world import ALICE, ALICE_ID, ALICE_NAME, DAY, HOUR, World, account, official_client
+from tests.support.app import serve
 
 
 def before_the_add(world: World, act: Callable[[], None]) -> None:
@@ -33,6 +34,31 @@ def test_a_sign_in_or_a_paste_during_a_run_wins(world: World, newline: str) -> N
     assert pasted in {token.value for token in world.threads.tokens.by_username()["alice"]}
     assert world.run()["outcome"] == "refreshed"
     assert world.manager.annotations(ALICE)["scopes"] == ",".join(wider)
+
+
+def test_a_paste_during_a_run_is_the_newest_also_where_nothing_can_be_inspected(world: World) -> None:
+    world.threads.control.turn({"old_token_dies": True, "debug_works": False})
+    pasted = world.threads.tokens.issue_long_lived("alice", age=2 * DAY)
+    before_the_add(world, lambda: world.manager.add(ALICE, pasted) and None)
+    assert world.run()["outcome"] == "retry_later"
+    assert world.manager.newest(ALICE) == pasted
+
+
+def test_a_paste_under_a_copy_of_the_old_token_becomes_the_newest(world: World) -> None:
+    refresh = serve("refresh", refusal_patience=0.1)
+    world.manager.deny(["AddSecretVersion"])
+    assert refresh.post("/").status_code == 500
+    world.manager.deny([])
+    pasted = world.threads.tokens.issue_long_lived("alice", age=2 * DAY)
+
+    def before_the_copy(method: str, resource: str, when: str) -> None:
+        if method == "AddSecretVersion":
+            world.manager.on_call = None
+            world.manager.add(ALICE, pasted)
+
+    world.manager.on_call = before_the_copy
+    assert account(refresh.post("/"))["outcome"] == "retry_later"
+    assert world.manager.newest(ALICE) == pasted
 
 
 @pytest.mark.parametrize("payload", ["no token at all", "THdead", "THmallory"])

@@ -147,3 +147,4 @@ def test_a_labelled_secret_that_names_no_account_is_misconfigured(empty: World, 
     assert found["outcome"] == "misconfigured"
     assert "label" in found["detail"]
     assert empty.calls() == []
+    assert empty.manager.annotations(secret_id) == {}, "it is not ours to describe"

@@ -182,6 +182,15 @@ def test_advice_names_the_address_where_people_sign_in(world: World, monkeypatch
     assert "https://keeper.example/login" in world.run()["detail"]
 
 
+def test_a_verdict_with_a_very_long_address_still_fits_into_an_annotation(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGN_IN_URL", f"https://keeper.example/{'x' * 20_000}")
+    world.threads.people.revoke("alice")
+    assert (world.run()["outcome"], world.problem()) == ("sign_in_again", "sign_in_again")
+    assert len(world.manager.annotations(ALICE)["problem-detail"]) <= 1000
+
+
 def test_a_verdict_that_cannot_be_written_is_no_failure(world: World) -> None:
     world.threads.people.revoke("alice")
     world.manager.fail("UpdateSecret", StatusCode.PERMISSION_DENIED, times=None)
