@@ -273,7 +273,7 @@ def _nothing_here(request: Request) -> Response:
 def _check_person(request: Request) -> None:
     """Raise NotByAPerson for a request that a browser makes ahead of the person: it would spend a sign-in."""
     if web.is_made_ahead(request):
-        raise NotByAPerson("A browser asked for this before its person did.")
+        raise NotByAPerson("Your browser asked for this page before you did.")
 
 
 def _failed_sign_in(request: Request, error: KeeperError, settings: OAuthSettings) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hypothesis
 import pytest
@@ -14,8 +14,12 @@ from sandbox.clock import Clock
 from sandbox.secret_manager.server import SecretManager
 from sandbox.threads.server import LocalThreads
 from tests.support.app import ACCOUNT_LABELS, APP_ID, APP_SECRET, serve, settings_for
+from tests.support.browser import chromium
 from tests.support.programs import skip_without_program
 from token_keeper import clock as keeper_clock
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A script starts what runs in its background with Ctrl-C ignored, and the programs under test would inherit that.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
@@ -27,6 +31,13 @@ hypothesis.settings.load_profile("repeatable")
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     skip_without_program(item)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One Chromium for all tests of a process: Playwright cannot be started a second time beside itself."""
+    with chromium() as browser:
+        yield browser
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ class Language:
         return f"{number:,}"
 
     def moment(self, when: datetime) -> str:
-        """Return a time to the minute, with its zone."""
-        return self.time.format(when, month=_MONTHS.split(",")[when.month - 1])
+        """Return a time to the minute, with its zone, that no line break parts."""
+        return self.time.format(when, month=_MONTHS.split(",")[when.month - 1]).replace(" ", "\xa0")
 
     def distance(self, when: datetime, now: datetime) -> str:
         """Return how far away a time is, in words: `in 59 days`, `3 hours ago`."""

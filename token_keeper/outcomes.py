@@ -63,9 +63,10 @@ _COMPARE = (
 )
 _FIND = " `./deploy.sh check` finds it."
 _OR_ANOTHER = " If you meant another account, sign in to that one at threads.com first."
-_ALLOW = "If it should be, its operator runs `./deploy.sh account NAME`." + _OR_ANOTHER
+_ALLOW = "If it should be kept, the operator of this service runs `./deploy.sh account NAME`." + _OR_ANOTHER
 _ALLOW_ANEW = (
-    "If it is yours now, its operator runs `./deploy.sh forget NAME`, then `./deploy.sh account NAME`." + _OR_ANOTHER
+    "If it is yours now, the operator of this service runs `./deploy.sh forget NAME`, then `./deploy.sh account NAME`."
+    + _OR_ANOTHER
 )
 
 _SIGN_IN = "Have the account's owner sign in again{at}."
@@ -135,7 +136,7 @@ VERDICTS: dict[type[KeeperError], Verdict] = {
     errors.SignInElsewhere: _refused(400, "This sign-in cannot be finished here", _START_OVER),
     errors.SignInRefused: _refused(400, "Threads refused", _START_OVER + _TELL),
     errors.UnknownCode: _refused(400, "This code is not known", "Open the whole address that Threads showed you."),
-    errors.NotByAPerson: Verdict(Outcome.RETRY_LATER, 503, Severity.INFO, "Not yet", "", ""),
+    errors.NotByAPerson: Verdict(Outcome.RETRY_LATER, 503, Severity.INFO, "Not yet", "Load this page again.", ""),
     errors.BodyTooLarge: _refused(413, "That did not work", _START_OVER),
     errors.Overloaded: _passing(503, "Try again", _WAIT),
 }

@@ -162,13 +162,15 @@ class SecretManager:
 def translated(error: gcp.GoogleAPICallError) -> KeeperError:
     """Return our error for Google's. Google's text may quote a request, so it stays behind."""
     if isinstance(error, gcp.Aborted):
-        return StoreConflict("Secret Manager: somebody else is changing the same thing.")
+        return StoreConflict("Somebody else is changing the same secret.")
     if isinstance(error, (gcp.FailedPrecondition, gcp.NotFound)):
-        return StoreConflict("Secret Manager: what was asked for is not there, or has changed in the meantime.")
+        return StoreConflict("Secret Manager does not have what was asked for, or it has changed in the meantime.")
     status = getattr(error.grpc_status_code, "name", "no status")
     reason = reason_of(error)
-    kind = StoreUnavailable if isinstance(error, _PASSING) else StoreRefused
-    return kind(f"Secret Manager: {status}{f', {reason}' if reason else ''}.")
+    said = f"{status}, {reason}" if reason else status
+    if isinstance(error, _PASSING):
+        return StoreUnavailable(f"Secret Manager is not available right now ({said}).")
+    return StoreRefused(f"Secret Manager refused ({said}).")
 
 
 def reason_of(error: gcp.GoogleAPICallError) -> str | None:

@@ -82,7 +82,7 @@ def check_state(
 
 def _not_of_this_browser(settings: OAuthSettings, same_host: bool, finished: bool) -> BadRequest:
     if finished:
-        return SignInFinished("This sign-in was finished before.")
+        return SignInFinished("Its address works only once, and it was used before.")
     if not same_host:
         return SignInElsewhere(f"It was begun at another address of this service than {settings.public_url}.")
     return SignInElsewhere("It was begun in another browser, or finished before.")

@@ -80,6 +80,7 @@ class Row:
     refreshed_at: datetime | None
     token: Clock | None
     grant: Clock | None
+    unusable: bool  # before its time is over
     private: bool  # the last refresh did not renew the grant, as it would for a public profile
 
 
@@ -142,6 +143,7 @@ def _row(result: Result, now: datetime) -> Row:
         refreshed_at=facts.refreshed_at if facts else None,
         token=_clock(facts.refreshed_at, facts.expires_at, now) if facts else None,
         grant=_clock(grant - GRANT_LIFETIME, grant, now) if grant else None,
+        unusable=result.outcome == Outcome.SIGN_IN_AGAIN and facts is not None and facts.ends_at > now,
         private=bool(facts and grant and facts.refreshed_at - (grant - GRANT_LIFETIME) > REFRESHABLE_AFTER),
     )
 

@@ -118,16 +118,16 @@ def test_two_sentences_and_a_sentence_in_a_sentence_are_found_too(language: Lang
     assert "HTTP 400, code 190, subcode 463" in both
     assert "https://keeper.example/login" in both
     assert not re.search(r"it expired|Threads no longer|Have the| at ", both)
-    inner = language.sentences("Secret Manager did not answer in time.")
+    inner = language.sentences("Secret Manager is not available right now (UNAVAILABLE).")
     assert inner in language.sentences(
-        "Version 7 is stored but could not be proven yet: Secret Manager did not answer in time."
+        "Version 7 is stored but could not be proven yet: Secret Manager is not available right now (UNAVAILABLE)."
     )
 
 
 def test_a_time_in_a_sentence_is_written_as_the_language_writes_it() -> None:
     ended = "The permission grant ended on 2027-02-19T03:16:00Z; calls fail although the token lives."
-    assert "19 February 2027, 03:16 UTC" in LANGUAGES["en"].sentences(ended)
-    assert "2027年2月19日 03:16 UTC" in LANGUAGES["ja"].sentences(ended)
+    assert "19\xa0February\xa02027,\xa003:16\xa0UTC" in LANGUAGES["en"].sentences(ended)
+    assert "2027年2月19日\xa003:16\xa0UTC" in LANGUAGES["ja"].sentences(ended)
 
 
 @pytest.mark.parametrize("language", list(LANGUAGES.values()), ids=lambda language: language.code)

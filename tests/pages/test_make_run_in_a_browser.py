@@ -101,7 +101,7 @@ def test_the_status_page_says_who_must_do_what_as_the_clock_moves_on(sandbox: Lo
         sign_in(page, sandbox, "bob")
         page.goto(sandbox.at("REFRESH_PORT"))
         bob = page.locator("tr", has_text="bob").inner_text()
-        assert re.search(r"Token\s+expires in 60 days \d+ \w+ \d{4}, \d\d:\d\d UTC", bob)
+        assert re.search(r"Token\s+expires in 60 days\s+\d+\s\w+\s\d{4},\s\d\d:\d\d\sUTC", bob)
         assert re.search(r"Permission\s+ends in 90 days", bob)
         assert "Well" in bob
         assert "Not signed in yet" in page.locator("tr", has_text="carol").inner_text()

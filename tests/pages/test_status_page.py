@@ -56,6 +56,9 @@ def test_the_summary_has_the_right_plural() -> None:
     assert "Action needed for 2 of 2 accounts 2 accounts: 2 need the operator." in text_of(status(ENGLISH, two))
     assert "Action needed for 1 of 1 account 1 account: 1 needs the operator." in text_of(status(ENGLISH, two[:1]))
     assert "No action needed 1 account: 1 well." in text_of(status(ENGLISH, [result("a", Outcome.CURRENT)]))
+    new = [result(name, Outcome.NOT_SIGNED_IN, token=None) for name in ("a", "b")]
+    assert "Waiting for 2 accounts to sign in 2 accounts: 2 not signed in yet." in text_of(status(ENGLISH, new))
+    assert "Waiting for 1 account to sign in 1 account: 1 not signed in yet." in text_of(status(ENGLISH, new[:1]))
 
 
 def test_an_account_says_what_is_the_matter_since_when_whose_move_it_is_and_what_to_do() -> None:
@@ -88,6 +91,14 @@ def test_what_is_left_is_said_in_words_with_the_date_behind_it() -> None:
     assert "Token expires in 59 days 25 January 2027, 00:09 UTC" in alice
     assert "Permission ends in 89 days 24 February 2027, 00:09 UTC" in alice
     assert "Refreshed 14 hours ago 26 November 2026, 00:09 UTC" in alice
+
+
+def test_a_token_that_is_refused_before_its_end_does_not_look_well() -> None:
+    rows = rows_of(status(ENGLISH, EVERY_MATTER))
+    assert "expires in 40 days 5 January 2027, 14:33 UTC It does not work now." in rows["judy"]
+    assert [name for name, text in rows.items() if "It does not work now." in text] == ["judy"]
+    page = status(ENGLISH, EVERY_MATTER)
+    assert page.count('class="clocks unusable"') == 1
 
 
 def test_a_private_profile_is_known_by_a_grant_that_the_last_refresh_did_not_renew() -> None:
@@ -148,9 +159,9 @@ def test_ten_thousand_accounts_open_in_a_second() -> None:
     assert time.process_time() - began < 1
     rows = list(rows_of(page))
     assert len(rows) == 200
-    assert rows[:2] == ["carol_news", "heidi"], "the urgent ones stand on the first page"
-    assert "Action needed for 7 of 10,011 accounts" in page
-    assert "10,002 well" in page
+    assert rows[:4] == ["mia", "carol_news", "leo", "heidi"], "the urgent ones stand on the first page"
+    assert "Action needed for 10 of 10,015 accounts" in page
+    assert "10,003 well" in page
     assert "Page 1 of 51" in page
     assert len(page) < 1_000_000
 

@@ -97,7 +97,7 @@ def test_no_right_to_list_fails_the_run_as_a_whole(world: World, capsys: pytest.
     world.manager.deny(["ListSecrets"])
     reply = world.refresh.post("/")
     assert reply.status_code == 500
-    denied = "Secret Manager: PERMISSION_DENIED, IAM_PERMISSION_DENIED."
+    denied = "Secret Manager refused (PERMISSION_DENIED, IAM_PERMISSION_DENIED)."
     assert reply.json == {"accounts": [], "outcomes": {}, "error": denied}
     assert [(line["severity"], line["event"]) for line in lines(capsys)][-1] == ("ERROR", "run_failed")
 

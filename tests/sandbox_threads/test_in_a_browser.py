@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import sync_playwright
 
 from sandbox.threads.server import LocalThreads
 from tests.sandbox_threads.calls import DAY, authorize_url
-from tests.support.programs import CHROMIUM
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 
 @pytest.fixture
-def browser_page() -> Iterator[Any]:
+def browser_page(browser: Browser) -> Iterator[Page]:
     """A page of a browser that runs no script, as wide as a phone."""
-    with sync_playwright() as playwright:
-        flags = ["--no-sandbox", "--disable-background-networking"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        page = browser.new_page(java_script_enabled=False, viewport={"width": 390, "height": 844})
-        page.set_default_timeout(10_000)
-        yield page
-        browser.close()
+    page = browser.new_page(java_script_enabled=False, viewport={"width": 390, "height": 844})
+    page.set_default_timeout(10_000)
+    yield page
+    page.close()
 
 
 @pytest.mark.browser
-def test_a_person_signs_in_and_moves_the_clock_in_a_browser(threads: LocalThreads, browser_page: Any) -> None:
+def test_a_person_signs_in_and_moves_the_clock_in_a_browser(threads: LocalThreads, browser_page: Page) -> None:
     page = browser_page
     page.goto(authorize_url(threads, redirect_uri=threads.url + "/sandbox"))
     page.get_by_label("bob").check()

@@ -162,7 +162,7 @@ def test_a_state_is_good_once_after_success(oauth: FlaskClient, threads: LocalTh
     assert get(oauth, back).status_code == 303
     reply = get(oauth, back)
     assert reply.status_code == 400
-    assert "This sign-in was finished before." in reply.text
+    assert "Its address works only once, and it was used before." in reply.text
     assert code_calls(threads) == 1
     assert manager.states(ALICE) == {1: "ENABLED"}
 
@@ -172,7 +172,7 @@ def test_a_state_is_good_once_after_failure(oauth: FlaskClient, threads: LocalTh
     threads.control.fail("exchange_code", "unavailable")
     assert get(oauth, back).status_code == 503
     reply = get(oauth, back)
-    assert "This sign-in was finished before." in reply.text
+    assert "Its address works only once, and it was used before." in reply.text
     assert_refused_without_asking_threads(reply, threads, manager, calls=1)
 
 
