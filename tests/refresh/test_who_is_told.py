@@ -169,6 +169,15 @@ def test_a_passing_fault_leaves_the_verdict_as_it_is(world: World) -> None:
     assert (world.run()["outcome"], world.problem()) == ("retry_later", "sign_in_again")
 
 
+def test_a_run_is_called_again_also_where_one_account_needs_a_person(empty: World) -> None:
+    revoked, slow = describe_many(empty, 2, lambda n: 30)
+    empty.threads.people.revoke(revoked)
+    empty.threads.control.fail("refresh", "unavailable", times=None, username=slow)
+    reply = empty.refresh.post("/")
+    assert (reply.json or {})["outcomes"] == {"sign_in_again": 1, "retry_later": 1, "not_signed_in": 3}
+    assert reply.status_code == 503
+
+
 def test_a_get_reports_a_token_that_nobody_refreshes(world: World) -> None:
     world.clock.forward(10 * DAY)
     found = world.report()
