@@ -64,8 +64,9 @@ class Renewal:
 
     def _renew(self, account: Account) -> Result:
         facts, now = account.facts, self.clock.now()
-        if facts and not is_due(facts.refreshed_at, facts.expires_at, self.refresh_after, now):
-            return self._young(account)
+        is_young = facts and not is_due(facts.refreshed_at, facts.expires_at, self.refresh_after, now)
+        if is_young and (young := self._young(account)):
+            return young
         versions = self.store.versions(account)
         if not versions and facts:
             raise VersionsGone("Its versions are gone: all of them are destroyed or disabled.")
@@ -81,8 +82,11 @@ class Renewal:
                 raise
             return replace(self.judge.failed(account, error), stored_at=versions[0].created_at)
 
-    def _young(self, account: Account) -> Result:
-        """Report a token that is not due. That its grant has ended is believed when `/me` confirms it."""
+    def _young(self, account: Account) -> Result | None:
+        """Report a token that is not due. That its grant has ended is believed when `/me` confirms it.
+
+        None where it would have ended, and the version that the facts describe is not there.
+        """
         result, facts = self.judge.described(account, Outcome.TOO_YOUNG), account.facts
         if result.outcome == Outcome.TOO_YOUNG or account.problem or facts is None:
             return result
@@ -91,7 +95,7 @@ class Renewal:
             if version.number == facts.number:
                 token, newest = self.store.access(account, version).token, version == versions[0]
                 return self._asked(account, facts, token, result, newest=newest)
-        return result
+        return None
 
     def _asked(self, account: Account, facts: Facts, token: str, ended: Result, *, newest: bool) -> Result:
         try:

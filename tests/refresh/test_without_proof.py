@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.refresh.world import ALICE, ALICE_ID, DAY, HOUR, World, lines
+from tests.refresh.world import ALICE, ALICE_ID, ALICE_NAME, DAY, HOUR, World, lines, official_client
 
 UNPROVEN: list[dict[str, Any]] = [
     {"name": "custom", "code": 100, "subcode": 33, "message": "Unsupported get request.", "status": 400},
@@ -118,3 +118,15 @@ def test_a_grant_that_has_ended_by_the_annotations_is_believed_when_me_confirms_
         world.manager.add(ALICE, pasted)
     assert world.run()["outcome"] == ("sign_in_again" if confirmed else "too_young")
     assert ("data-access-expires-at" in world.manager.annotations(ALICE)) == confirmed
+
+
+def test_a_grant_that_has_ended_of_a_version_that_is_gone_says_nothing_about_the_one_that_is_there(
+    world: World,
+) -> None:
+    world.run()
+    world.describe(**{"data-access-expires-at": "2020-01-01T00:00:00Z"})
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice"))
+    official_client(world.manager).destroy_secret_version(name=f"{ALICE_NAME}/versions/3")
+    assert world.run()["outcome"] == "too_young"
+    assert world.manager.annotations(ALICE)["version"] == "4"
+    assert world.look()["outcome"] == "current"
