@@ -10,6 +10,7 @@ from token_keeper.access_token import WORRY
 from token_keeper.account import Account, Problem
 from token_keeper.clock import Clock, rfc3339
 from token_keeper.errors import (
+    ForeignToken,
     GrantEnded,
     KeeperError,
     LabelMissing,
@@ -17,6 +18,7 @@ from token_keeper.errors import (
     PermanentError,
     TokenRefused,
     UnclearRefusal,
+    WrongBinding,
 )
 from token_keeper.outcomes import VERDICTS, Outcome, advice, verdict
 from token_keeper.report import Result
@@ -43,6 +45,8 @@ class Judge:
 
     def failed(self, account: Account, error: KeeperError) -> Result:
         """Return the outcome that an error means for an account."""
+        if isinstance(error, ForeignToken) and account.is_named_after(error.username):
+            error = WrongBinding("The label threads-user-id names another person than the token does.")
         row, refusal = verdict(error), error.refusal if isinstance(error, PermanentError) else None
         unclear = isinstance(error, UnclearRefusal)
         if unclear and self.has_lasted(account.problem):

@@ -21,7 +21,6 @@ from token_keeper.errors import (
     PermissionMissing,
     ThreadsUnavailable,
     TokenRefused,
-    WrongBinding,
 )
 from token_keeper.judgement import Judge
 from token_keeper.outcomes import Outcome
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 KEPT_VERSIONS = 2
 _DESTROYED_AT_ONCE = 100  # the next refresh destroys the rest
-_WRONG_LABEL = WrongBinding("The label threads-user-id names another person than the token does.")
 
 
 class NotStored(Exception):
@@ -119,12 +117,12 @@ class Keeping:
         foreign = isinstance(error, ForeignToken)
         wrong_label = isinstance(error, ForeignToken) and account.is_named_after(error.username)
         if old == _State.FOREIGN or (old == _State.ALIVE and isinstance(error, PermissionMissing)):
-            raise _WRONG_LABEL if wrong_label else error  # `/me` says the same of both tokens
+            raise error  # `/me` says the same of both tokens
         if old == _State.ALIVE or (foreign and not wrong_label):
             raise ThreadsUnavailable(f"Threads gave a token that was not kept: {error}") from error
         number, _ = self._add(account, used, fresh.access_token)
         if wrong_label:
-            result = self.judge.failed(account, _WRONG_LABEL)
+            result = self.judge.failed(account, error)
         else:
             detail = f"Version {number} is stored but could not be proven yet: {error}"
             result = self.judge.result(account, Outcome.RETRY_LATER, detail)

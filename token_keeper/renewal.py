@@ -68,7 +68,7 @@ class Renewal:
         if is_young and (young := self._young(account)):
             return young
         versions = self.store.versions(account)
-        if not versions and facts:
+        if not versions and facts and self.store.reread(account).facts:  # an uninstall would have cleared them
             raise VersionsGone("Its versions are gone: all of them are destroyed or disabled.")
         if not versions:
             return self.judge.result(account, Outcome.NOT_SIGNED_IN)
@@ -194,9 +194,11 @@ class Renewal:
         return expires_at is not None and was_renewed_today(expires_at, self.clock.now())
 
     def _stop_if_replaced(self, account: Account, newest: Version) -> None:
-        """Raise StoreConflict if another run or a sign-in has stored a newer version: then the old one may be dead."""
+        """Raise StoreConflict if somebody stored a newer version, or took all away: then a dead one is no news."""
         for pause in (0.0, self.settling):
             self.clock.sleep(pause)
             versions = self.store.versions(account)
-            if versions and versions[0].number > newest.number:
+            if not versions:
+                raise StoreConflict("The version was disabled or destroyed in the meantime.")
+            if versions[0].number > newest.number:
                 raise StoreConflict("A newer version was stored in the meantime.")

@@ -69,6 +69,27 @@ def test_an_uninstall_before_the_verdict_is_written_leaves_nothing_to_be_said(wo
     assert world.run()["outcome"] == "not_signed_in"
 
 
+@pytest.mark.parametrize("path", ["/uninstall", "/delete"])
+@pytest.mark.parametrize("asked", [False, True], ids=["before the account's turn", "after Threads refused its token"])
+def test_a_person_who_leaves_during_a_run_is_no_error(
+    world: World, oauth: FlaskClient, capsys: pytest.CaptureFixture[str], path: str, asked: bool
+) -> None:
+    world.threads.people.remove_app("alice")
+    world.clock.forward(timedelta(minutes=5))
+
+    def leave(method: str, resource: str, when: str) -> None:
+        listing = (method, when) == ("ListSecretVersions", "before") and resource.endswith(ALICE)
+        if listing and ("refresh" in world.calls()) == asked:
+            world.manager.on_call = None
+            form = {"signed_request": world.threads.signed_request("alice")}
+            assert oauth.post(path, data=form, base_url=PUBLIC_URL).status_code == 200
+
+    world.manager.on_call = leave
+    assert world.run()["outcome"] == ("retry_later" if asked else "not_signed_in")
+    assert (world.run()["outcome"], world.problem()) == ("not_signed_in", None)
+    assert "ERROR" not in {line["severity"] for line in lines(capsys)}
+
+
 def test_a_sign_in_during_a_deletion_keeps_its_binding(world: World, oauth: FlaskClient) -> None:
     world.clock.forward(timedelta(minutes=5))
     form = {"signed_request": world.threads.signed_request("alice")}

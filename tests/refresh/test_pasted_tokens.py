@@ -49,6 +49,15 @@ def test_a_bound_account_takes_no_token_of_another_id_even_of_its_name(world: Wo
     assert "refresh" not in world.calls(), "it is not ours to refresh"
 
 
+def test_a_wrong_label_is_never_told_as_a_wrong_token(world: World) -> None:
+    """To destroy the version would be the wrong advice: it may be the account's only living token."""
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice"))
+    world.manager.set_labels(ALICE, KEEPER | {"threads-user-id": "17841400000000001"})
+    found = world.run()
+    assert found["outcome"] == "misconfigured"
+    assert "Correct or remove that label" in found["detail"]
+
+
 def test_an_account_goes_on_when_its_person_changes_the_username(world: World) -> None:
     world.threads.people.rename("alice", "alicia")
     world.threads.control.turn({"debug_works": False})
