@@ -115,7 +115,8 @@ class Problem:
 class Account:
     """One account as a listing shows it. Labels and annotations that are not ours are carried along untouched.
 
-    `managed` is whether it carries the keeper's label, which is never written back where it is missing.
+    `managed` is whether it carries the keeper's label, which is never written back where it is missing. `deleted_on`
+    is when Secret Manager deletes the whole secret, where somebody gave it an expiry.
     """
 
     secret_id: str
@@ -124,12 +125,18 @@ class Account:
     etag: str
     managed: bool = True
     problem: Problem | None = None
+    deleted_on: datetime | None = None
     other_labels: Mapping[str, str] = field(default_factory=dict)
     other_annotations: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_secret(
-        cls, secret_id: str, labels: Mapping[str, str], annotations: Mapping[str, str], etag: str
+        cls,
+        secret_id: str,
+        labels: Mapping[str, str],
+        annotations: Mapping[str, str],
+        etag: str,
+        deleted_on: datetime | None = None,
     ) -> Account:
         return cls(
             secret_id=secret_id,
@@ -138,6 +145,7 @@ class Account:
             etag=etag,
             managed=labels.get(MANAGED_BY) == KEEPER,
             problem=Problem.parse(annotations),
+            deleted_on=deleted_on,
             other_labels={k: v for k, v in labels.items() if k != USER_ID},
             other_annotations={k: v for k, v in annotations.items() if k not in OUR_ANNOTATIONS},
         )

@@ -150,6 +150,10 @@ class MisnamedSecret(PermanentError):
     """The keeper's label is on a secret whose name stands for no username; the operator takes the label off."""
 
 
+class SecretExpires(PermanentError):
+    """Somebody gave the secret an expiry, so it is deleted with all its versions; the operator takes the expiry off."""
+
+
 class GrantEnded(PermanentError):
     """The permission grant has ended although the token lives; the operator asks the owner to sign in again."""
 

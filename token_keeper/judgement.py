@@ -16,6 +16,7 @@ from token_keeper.errors import (
     LabelMissing,
     MisnamedSecret,
     PermanentError,
+    SecretExpires,
     TokenRefused,
     UnclearRefusal,
     WrongBinding,
@@ -39,9 +40,17 @@ class Judge:
         """Return what a step comes to. Every expected failure becomes an outcome."""
         try:
             _check_label(account)
-            return step(account)
+            return self._warned(step(account))
         except KeeperError as error:
             return self.failed(account, error)
+
+    def _warned(self, result: Result) -> Result:
+        """Return a result that says so where the whole secret is deleted soon: after that, no list has it."""
+        end, fine = result.account.deleted_on, not result.outcome.needs_a_person
+        if end and end - self.clock.now() < WORRY and fine and result.outcome != Outcome.RETRY_LATER:
+            told = self.failed(result.account, SecretExpires(f"Secret Manager deletes this secret on {rfc3339(end)}."))
+            return replace(result, outcome=told.outcome, detail=told.detail)
+        return result
 
     def failed(self, account: Account, error: KeeperError) -> Result:
         """Return the outcome that an error means for an account."""

@@ -74,6 +74,7 @@ _CHECK = "Run `./deploy.sh check`, which finds what is wrong and says how to men
 _DESTROY = "Destroy that version, so that the one before it is used again; or sign in again{at}."
 _GONE = "Enable one of them if they are only disabled; else have the account's owner sign in again{at}."
 _LABEL = "Run `./deploy.sh account NAME` to look after it again, or `./deploy.sh forget NAME` to end it."
+_EXPIRY = "Take its expiry off: `gcloud secrets update SECRET --remove-expiration`."
 _BINDING = "Correct or remove that label, then check whose account this is."
 
 
@@ -126,6 +127,7 @@ VERDICTS: dict[type[KeeperError], Verdict] = {
     errors.VersionsGone: Verdict(Outcome.SIGN_IN_AGAIN, 502, Severity.WARNING, "That did not work", _START_OVER, _GONE),
     errors.LabelMissing: _refused(403, "This account is not kept here", _ALLOW, _LABEL),
     errors.MisnamedSecret: _refused(403, "This account is not kept here", _ALLOW, "Take the label off, or rename it."),
+    errors.SecretExpires: _misconfigured("This service is not set up", _ASK, _EXPIRY),
     errors.AccountNotAllowed: _refused(403, "This account is not kept here", _ALLOW),
     errors.BoundToAnother: _refused(403, "This account is not kept here", _ALLOW_ANEW),
     # Browsers and Meta

@@ -281,7 +281,8 @@ def _translating(missing: type[KeeperError] | None = None) -> Iterator[None]:
 
 def _account(secret: Secret) -> Account:
     secret_id = secret.name.rpartition("/")[2]
-    return Account.from_secret(secret_id, dict(secret.labels), dict(secret.annotations), secret.etag)
+    labels, annotations = dict(secret.labels), dict(secret.annotations)
+    return Account.from_secret(secret_id, labels, annotations, secret.etag, _utc(secret.expire_time))
 
 
 def _version(version: SecretVersion) -> Version:

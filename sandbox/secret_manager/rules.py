@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 import google_crc32c
@@ -87,6 +87,11 @@ def check_topics(names: Sequence[str]) -> None:
 def check_destroy_ttl(ttl: timedelta) -> None:
     if ttl and not timedelta(days=1) <= ttl <= timedelta(days=1000):
         raise invalid("version_destroy_ttl must be between 1 and 1000 days.")
+
+
+def check_expiry(moment: datetime, now: datetime) -> None:
+    if moment <= now:
+        raise invalid("expire_time must be in the future.")
 
 
 def check_payload(payload: SecretPayload) -> None:

@@ -24,7 +24,7 @@ from sandbox.secret_manager.state import HeldSecret, HeldVersion, SecretState
 
 State = SecretVersion.State
 _OUTPUT_FIELDS = {"name", "create_time", "etag", "policy_member"}
-_MUTABLE_FIELDS = {"labels", "annotations", "topics", "version_destroy_ttl"}
+_MUTABLE_FIELDS = {"labels", "annotations", "topics", "version_destroy_ttl", "expire_time"}
 _KNOWN_FIELDS = _OUTPUT_FIELDS | _MUTABLE_FIELDS | {"replication"}
 
 
@@ -49,6 +49,7 @@ class SecretStore:
             for version in held.versions.values()
             if "scheduled_destroy_time" in version.message
         ]
+        self._expiring = {secret_id for secret_id, held in state.secrets.items() if "expire_time" in held.message}
 
     def create_secret(self, request: types.CreateSecretRequest) -> Secret:
         with self._changing():
@@ -59,6 +60,7 @@ class SecretStore:
             if request.secret_id in self._state.secrets:
                 raise Refusal(StatusCode.ALREADY_EXISTS, f"Secret [{name}] already exists.")
             secret = Secret(request.secret, name=name, create_time=self._clock.now(), etag=_new_etag())
+            self._note_expiry(request.secret_id, secret)
             self._state.last_serial += 1
             self._state.secrets[request.secret_id] = HeldSecret(self._state.last_serial, secret)
             return Secret(secret)
@@ -76,6 +78,7 @@ class SecretStore:
             updated = Secret(held.message, etag=_new_etag())
             for path in paths:
                 setattr(updated, path, getattr(request.secret, path))
+            self._note_expiry(rules.parse_name(request.secret.name, 2).secret, updated)
             _check_secret(updated)
             held.message = updated
             return Secret(updated)
@@ -178,14 +181,25 @@ class SecretStore:
             self._state.save()
 
     def _destroy_what_is_due(self) -> bool:
-        if not self._doomed:
-            return False
         now = self._clock.now()
         due = [version for version in self._doomed if _is_due(version.message, now)]
         for version in due:
             self._destroy(version)
         self._doomed = [version for version in self._doomed if "scheduled_destroy_time" in version.message]
-        return bool(due)
+        return self._delete_what_has_expired(now) or bool(due)
+
+    def _delete_what_has_expired(self, now: datetime) -> bool:
+        secrets = self._state.secrets
+        expired = {one for one in self._expiring if one not in secrets or _has_expired(secrets[one].message, now)}
+        for secret_id in expired:
+            secrets.pop(secret_id, None)
+        self._expiring -= expired
+        return bool(expired)
+
+    def _note_expiry(self, secret_id: str, secret: Any) -> None:
+        if "expire_time" in secret:
+            rules.check_expiry(secret.expire_time, self._clock.now())
+            self._expiring.add(secret_id)
 
     def _destroy(self, held: HeldVersion) -> None:
         held.payload = b""
@@ -239,6 +253,10 @@ def _turn(held: HeldVersion, state: int, **times: datetime) -> SecretVersion:
 
 def _is_due(version: Any, now: datetime) -> bool:
     return "scheduled_destroy_time" in version and version.scheduled_destroy_time <= now
+
+
+def _has_expired(secret: Any, now: datetime) -> bool:
+    return "expire_time" in secret and secret.expire_time <= now
 
 
 def _destroy_ttl(secret: Any) -> timedelta:

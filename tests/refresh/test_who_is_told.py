@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from google.cloud.secretmanager_v1.types import Secret
+from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
 from tests.refresh.test_many_accounts import describe_many
@@ -131,6 +134,26 @@ def test_a_key_that_encrypts_nothing_any_more_is_reported_at_once(world: World) 
     found = world.run()
     assert (found["outcome"], world.problem()) == ("misconfigured", "misconfigured")
     assert "key" in found["detail"]
+
+
+@pytest.mark.parametrize("due", [True, False])
+def test_a_secret_that_expires_is_reported_two_weeks_before_and_refreshed_until_then(world: World, due: bool) -> None:
+    expires(world, 15 * DAY)
+    assert (world.run()["outcome"], world.problem()) == ("refreshed", None)
+    world.clock.forward(DAY + HOUR if due else 23 * HOUR + timedelta(minutes=50))
+    expires(world, 13 * DAY)
+    for found in (world.run(), world.look()):
+        assert found["outcome"] == "misconfigured"
+        assert "Take its expiry off" in found["detail"]
+    assert world.manager.annotations(ALICE)["version"] == ("4" if due else "3")
+    expires(world, None)
+    assert (world.run()["outcome"], world.problem()) == ("too_young", None)
+
+
+def expires(world: World, after: timedelta | None) -> None:
+    """Have Secret Manager delete alice's whole secret after this time, or take that back."""
+    secret = Secret(name=ALICE_NAME, expire_time=after and world.clock.now() + after)
+    official_client(world.manager).update_secret(secret=secret, update_mask=FieldMask(paths=["expire_time"]))
 
 
 @pytest.mark.parametrize("reason", ["SERVICE_DISABLED", "BILLING_DISABLED", "SECURITY_POLICY_VIOLATED"])

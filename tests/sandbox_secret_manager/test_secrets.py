@@ -166,3 +166,27 @@ def test_topics_are_kept_and_changed_by_an_update(client):
 def test_topics_outside_the_rules_are_refused(client, names):
     with pytest.raises(exceptions.InvalidArgument, match="topic"):
         create(client, "alice", topics=[{"name": name} for name in names])
+
+
+def test_a_secret_with_an_expiry_is_deleted_when_it_comes(client, clock):
+    day = timedelta(days=1)
+    create(client, "alice", expire_time=clock.now() + day)
+    clock.forward(day - timedelta(minutes=1))
+    assert client.get_secret(name=ALICE).expire_time - clock.now() < timedelta(minutes=1)
+    clock.forward(timedelta(minutes=1))
+    with pytest.raises(exceptions.NotFound):
+        client.get_secret(name=ALICE)
+    create(client, "alice")
+    clock.forward(day)
+    assert client.get_secret(name=ALICE).expire_time is None
+
+
+def test_an_expiry_can_be_moved_and_taken_off(client, clock):
+    create(client, "alice", expire_time=clock.now() + timedelta(days=1))
+    update(client, "expire_time", expire_time=clock.now() + timedelta(days=3))
+    clock.forward(timedelta(days=2))
+    update(client, "expire_time")
+    clock.forward(timedelta(days=2))
+    assert client.get_secret(name=ALICE).expire_time is None
+    with pytest.raises(exceptions.InvalidArgument):
+        update(client, "expire_time", expire_time=clock.now() - timedelta(days=1))
