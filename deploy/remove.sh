@@ -50,7 +50,10 @@ list_elsewhere() {
 confirm() {  # confirm QUESTION WHAT-A-NO-MEANS
   local answer=''
   if [[ $ASSUME_YES || $DRY_RUN ]]; then return; fi
-  if [[ -t 0 ]]; then read -rp "$1 [y/N] " answer || true; fi
+  if [[ -t 0 ]]; then
+    printf '%s [y/N] ' "$1"
+    read_line answer || true
+  fi
   if [[ $answer != [yY] ]]; then die "$2"; fi
 }
 

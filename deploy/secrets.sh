@@ -50,24 +50,23 @@ need_app_secret() {
   while [[ ! $THREADS_APP_SECRET =~ ^$SECRET_SHAPE$ ]]; do
     if [[ $THREADS_APP_SECRET ]]; then echo "That has blanks in it. Copy it again from Meta's dashboard."; fi
     printf 'Threads App secret (not shown; Ctrl-C to stop): '
-    read_secret
+    if ! read_line THREADS_APP_SECRET; then
+      stty echo
+      die '' "No app secret given."
+    fi
     echo
   done
   stty echo
 }
 
-# A line into THREADS_APP_SECRET, in turns of a second: a Ctrl-C that comes just before a `read` begins is heard when it
-# ends, so it must end by itself.
-read_secret() {
+# In turns of a second: a Ctrl-C that comes just before a `read` begins is heard when it ends, so it must end by itself.
+read_line() {  # read_line VARIABLE: fails where the input has ended
   local status=200
   while [[ $status -gt 128 ]]; do
     status=0
-    IFS=$' \t\r' read -r -t 1 THREADS_APP_SECRET || status=$?
+    IFS=$' \t\r' read -r -t 1 "$1" || status=$?
   done
-  if [[ $status -ne 0 ]]; then
-    stty echo
-    die '' "No app secret given."
-  fi
+  return "$status"
 }
 
 ensure_app_secret_value() {

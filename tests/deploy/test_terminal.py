@@ -107,6 +107,16 @@ def test_asked_to_ask_it_asks_although_a_secret_is_stored(cloud):
     assert versions == [APP_SECRET, "another-secret"]
 
 
+@pytest.mark.parametrize("words", [["remove"], ["forget", "alice"]])
+def test_ctrl_c_at_a_question_is_heard_at_once(cloud, words):
+    terminal = Terminal(cloud, *words)
+    terminal.read_until("[y/N] ")
+    terminal.type("\x03")  # before it waits for a line
+    terminal.read_until("Interrupted.", seconds=20)
+    assert terminal.end() == 130
+    assert cloud.writes == []
+
+
 def test_ctrl_c_in_a_build_ends_both_says_how_to_stop_them_and_the_next_run_completes(first, set_up):
     set_up.change(lambda s: s.update(build_seconds=60))
     terminal = Terminal(set_up, "functions", **SETTINGS)
