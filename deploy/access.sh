@@ -199,7 +199,7 @@ check_identity() {  # check_identity ACCOUNT
   fi
   check_grants account "$1"
   # What Google keeps by itself is not listed; a key that somebody made is good for ever, wherever it is.
-  try_to_look "the keys of $1" gcloud iam service-accounts keys list --iam-account="$(email "$1")" --managed-by=user \
+  try_to_look "keys of the service accounts" gcloud iam service-accounts keys list --iam-account="$(email "$1")" --managed-by=user \
     --format='value(name.basename())'
   for key in $FOUND; do
     wrong "$1 has a key: whoever holds it may do all that $1 may" \
@@ -214,7 +214,7 @@ check_grants() {  # check_grants KIND NAME
   if [[ $1/$2 == secret/threads-token-* ]]; then again="account $(username_of "$2")"; fi
   policy_words get-iam-policy "$@"
   POLICY+=(--format=yaml)
-  if [[ $1 == bucket ]]; then try_to_look "the rights on $2" "${POLICY[@]}"; else look "${POLICY[@]}"; fi
+  if [[ $1 == bucket ]]; then try_to_look "rights on $2" "${POLICY[@]}"; else look "${POLICY[@]}"; fi
   granted="$(grants_in "$FOUND")"
   wanted="$(grants_on "$@")"
   for grant in $wanted; do
@@ -227,7 +227,7 @@ check_grants() {  # check_grants KIND NAME
     too_wide "$1" "$2" "$grant"
   done <<<"$granted"
   if [[ $1 == project ]]; then note_editors "$granted"; fi
-  if [[ $PROBLEMS -eq $before ]]; then good "rights on $2"; fi
+  if [[ $PROBLEMS -eq $before && $UNSEEN != *"rights on $2"* ]]; then good "rights on $2"; fi
 }
 
 # Many projects have a default account that is an editor. Google's own (cloudservices) is one everywhere.

@@ -2,7 +2,7 @@
 # What is wrong, and how to mend it: each advice changes the cause, and each that is a command can be run as it stands.
 PROBLEMS=0
 OAUTH_ENVIRONMENT='' REFRESH_ENVIRONMENT=''
-UNSEEN=()   # what Google refused to show
+UNSEEN=''   # what Google refused to show
 
 good() { if [[ $VERBOSE ]]; then printf 'good   %s\n' "$1"; fi; }
 
@@ -15,7 +15,7 @@ try_to_look() {  # try_to_look WHAT COMMAND...: as `look`, and where it is refus
   local what=$1
   shift
   if attempt "$@" || absent "$SAID"; then return; fi
-  UNSEEN+=("$what")
+  if [[ $UNSEEN != *"$what"* ]]; then UNSEEN+="${UNSEEN:+, }$what"; fi
 }
 
 check() {
@@ -41,9 +41,7 @@ check() {
     list_secrets
     check_accounts
   fi
-  if [[ ${#UNSEEN[@]} -gt 0 ]]; then
-    printf 'note   not looked at, since Google refused it to %s:%s\n' "$ACCOUNT" "$(printf ' %s;' "${UNSEEN[@]}")"
-  fi
+  if [[ $UNSEEN ]]; then echo "note   not looked at, since Google refused it to $ACCOUNT: $UNSEEN"; fi
   if [[ $PROBLEMS -gt 0 ]]; then
     echo
     echo "$PROBLEMS to mend. People sign in at $PUBLIC_URL/"

@@ -391,7 +391,8 @@ def test_a_default_account_that_is_an_editor_is_named_and_is_no_fault(cloud):
 def test_what_google_refuses_to_show_is_named_and_the_rest_is_checked(cloud):
     cloud.refuse("keys list|storage buckets", "PERMISSION_DENIED", times=5)
     cloud.change(put("PAUSED", *JOB, "state"))
-    done = cloud.run("check")
-    assert "not looked at, since Google refused it to owner@example.com: the rights on run-sources-demo" in done.stdout
-    assert "the keys of threads-refresh;" in done.stdout
+    done = cloud.run("check", "-v")
+    unseen = "rights on run-sources-demo-us-central1, keys of the service accounts"
+    assert f"note   not looked at, since Google refused it to owner@example.com: {unseen}\n" in done.stdout
+    assert "good   rights on run-sources" not in done.stdout
     assert [what for what, _ in told(done.stdout)] == ["the schedule is PAUSED"]
