@@ -16,7 +16,7 @@ PYTHON = """#!/bin/sh
 [ "$1 $2" = "-m venv" ] || exit 1
 mkdir -p "$3/bin"
 for name in pip python; do
-  printf '#!/bin/sh\\necho "%s $*" >>"$STUB/asked"\\nexit "${FAILS:-0}"\\n' $name >"$3/bin/$name"
+  printf '#!/bin/sh\\necho "%s $*" >>"$STUB/asked"\\n[ "$FAILS" != %s ]\\n' $name $name >"$3/bin/$name"
   chmod +x "$3/bin/$name"
 done
 """
@@ -89,6 +89,7 @@ def run(steps, cloud, workspace, **more):
 
 def test_the_steps_run_the_tests_and_then_deploy_what_was_given(cloud, workspace):
     steps, account = build(GIVEN)
+    (cloud.folder / "calls.jsonl").write_text("")
     status, printed = run(steps, cloud, workspace)
     assert status == 0, printed
     pip, pytest_call = (cloud.folder / "asked").read_text().splitlines()
@@ -97,12 +98,15 @@ def test_the_steps_run_the_tests_and_then_deploy_what_was_given(cloud, workspace
     assert pytest_call == "python -m pytest --quiet"
     assert environment_of(cloud, "threads-oauth")["THREADS_SCOPES"] == "threads_basic,threads_delete"
     assert account == "projects/demo/serviceAccounts/threads-build@demo.iam.gserviceaccount.com"
+    assert not [c for c in cloud.commands if c.startswith(("iam ", "secrets "))]  # which this account may not do
 
 
-def test_where_the_tests_fail_nothing_is_deployed(cloud, workspace):
+@pytest.mark.parametrize(("fails", "asked"), [("pip", 1), ("python", 2)])
+def test_where_the_tests_or_their_packages_fail_nothing_is_deployed(cloud, workspace, fails, asked):
     (cloud.folder / "calls.jsonl").write_text("")
-    status, _ = run(build(GIVEN)[0], cloud, workspace, FAILS="1")
+    status, _ = run(build(GIVEN)[0], cloud, workspace, FAILS=fails)
     assert status == 1
+    assert len((cloud.folder / "asked").read_text().splitlines()) == asked
     assert cloud.commands == []
 
 
