@@ -208,14 +208,21 @@ class TokenStore:
         with _translating():
             try:
                 left = self._calls.write("destroy_secret_version", name=name)
-            except gcp.NotFound:
-                return None
-            except gcp.FailedPrecondition:
-                left = self._calls.read("get_secret_version", name=name)
-        found = _version(left)
-        if left.state == _DESTROYED or (left.state == _DISABLED and found.destroyed_on):
-            return None if left.state == _DESTROYED else found.destroyed_on
+            except (gcp.FailedPrecondition, gcp.NotFound):
+                left = self._as_it_is(name)
+        if left is None or left.state == _DESTROYED:
+            return None
+        later = _version(left).destroyed_on
+        if left.state == _DISABLED and later:
+            return later
         raise StoreRefused(f"Secret Manager does not destroy version {version.number}.")
+
+    def _as_it_is(self, name: str) -> Any:
+        """Return a version as it is now, None if it is not there."""
+        try:
+            return self._calls.read("get_secret_version", name=name)
+        except gcp.NotFound:
+            return None
 
     # Labels and annotations
 

@@ -66,17 +66,19 @@ def test_a_version_that_could_not_be_destroyed_is_never_called_destroyed(
     assert (reply.status_code, manager.states(ALICE)) in [(200, {1: "DESTROYED"}), (503, {1: "ENABLED"})]
 
 
+@pytest.mark.parametrize("code", [StatusCode.FAILED_PRECONDITION, StatusCode.NOT_FOUND], ids=lambda code: code.name)
 def test_a_version_that_secret_manager_does_not_destroy_is_never_called_destroyed(
     oauth: FlaskClient,
     threads: LocalThreads,
     manager: SecretManager,
     clock: Clock,
     capsys: pytest.CaptureFixture[str],
+    code: StatusCode,
 ) -> None:
     sign_in(oauth, threads)
     clock.forward(timedelta(seconds=2))
     capsys.readouterr()
-    manager.fail("DestroySecretVersion", StatusCode.FAILED_PRECONDITION, times=None)
+    manager.fail("DestroySecretVersion", code, times=None)
     for path in ("/uninstall", "/delete"):
         reply = post(oauth, path, threads.signed_request("alice"))
         assert reply.status_code == 503
