@@ -118,6 +118,14 @@ def test_the_icon_and_the_style_are_let_in(studio: Studio, language: Language) -
     assert studio.problems == []
 
 
+def test_a_page_is_printed_in_dark_ink_by_whoever_reads_it_in_light(studio: Studio) -> None:
+    studio.page.emulate_media(color_scheme="dark", media="print")
+    studio.show(dict(gallery.every_page(LANGUAGES["en"]))["token kept"])
+    assert studio.page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(27, 31, 36)"
+    studio.page.emulate_media(media="screen")
+    assert studio.page.evaluate("getComputedStyle(document.querySelector('h1')).color") == "rgb(233, 237, 241)"
+
+
 def test_a_click_selects_a_whole_address(studio: Studio) -> None:
     studio.show(dict(gallery.every_page(LANGUAGES["en"]))["start"])
     studio.page.locator("code.whole").first.click()
