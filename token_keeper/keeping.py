@@ -48,9 +48,14 @@ class _State(Enum):
     """What `/me` says of a token."""
 
     ALIVE = "alive"
+    LIMITED = "limited"  # it lives and lacks a permission
     FOREIGN = "foreign"
     DEAD = "dead"
     UNCLEAR = "unclear"
+
+    @property
+    def is_alive(self) -> bool:
+        return self in (_State.ALIVE, _State.LIMITED)
 
     @property
     def as_answer(self) -> bool | None:
@@ -116,9 +121,9 @@ class Keeping:
         old = self._state_of(account, used.token)
         foreign = isinstance(error, ForeignToken)
         wrong_label = isinstance(error, ForeignToken) and account.is_named_after(error.username)
-        if old == _State.FOREIGN or (old == _State.ALIVE and isinstance(error, PermissionMissing)):
+        if old == _State.FOREIGN or (old == _State.LIMITED and isinstance(error, PermissionMissing)):
             raise error  # `/me` says the same of both tokens
-        if old == _State.ALIVE or (foreign and not wrong_label):
+        if old.is_alive or (foreign and not wrong_label):
             raise ThreadsUnavailable(f"Threads gave a token that was not kept: {error}") from error
         number, _ = self._add(account, used, fresh.access_token)
         if wrong_label:
@@ -129,11 +134,11 @@ class Keeping:
         return replace(result, number=number, stored=True, old_token_alive=old.as_answer)
 
     def _state_of(self, account: Account, token: str) -> _State:
-        """Ask `/me` about a token. One that only lacks a permission lives."""
+        """Ask `/me` about a token."""
         try:
             identify(self.threads, account, token)
         except PermissionMissing:
-            return _State.ALIVE
+            return _State.LIMITED
         except ForeignToken:
             return _State.FOREIGN
         except TokenRefused:
@@ -176,7 +181,7 @@ class Keeping:
             return
         if found == token:  # ours, of an attempt whose reply was lost
             return
-        if not self._is_lasting(proof) and self._state_of(account, used.token) != _State.ALIVE:
+        if not self._is_lasting(proof) and not self._state_of(account, used.token).is_alive:
             self._added(account, token)
             self._added(account, found)
         elif newer.number < used.version.number:  # a copy of ours lies over it

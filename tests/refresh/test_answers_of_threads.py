@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sandbox.threads.refusals import REFUSALS
-from tests.refresh.world import HOUR, World, account
+from tests.refresh.world import DAY, HOUR, World, account
 from tests.support.app import serve
 
 RETRY_LATER = [
@@ -151,6 +151,14 @@ def test_a_passing_fault_of_every_call_is_never_sign_in_again(world: World, name
         for call in ("refresh", "debug", "me"):
             world.threads.control.fail(call, name, times=None, shape=shape)
         assert world.run()["outcome"] == "retry_later", shape
+
+
+def test_the_refusals_of_a_firewall_are_never_sign_in_again(world: World) -> None:
+    for call in ("refresh", "debug", "me"):
+        world.threads.control.fail(call, "html", times=None, status=403)
+    for _ in range(3):
+        assert (world.run()["outcome"], world.problem()) == ("retry_later", None)
+        world.clock.forward(DAY)
 
 
 SPOILED = ["error_in_200", "no_token", "html", "html_502", "empty", "redirect"]

@@ -124,6 +124,17 @@ def test_a_token_that_is_destroyed_during_its_refresh_is_not_stored_again(world:
     assert max(world.manager.states(ALICE)) == used
 
 
+def test_a_version_that_is_disabled_just_before_it_is_read_is_no_lost_key(world: World) -> None:
+    def disable(method: str, resource: str, when: str) -> None:
+        if method == "AccessSecretVersion":
+            world.manager.on_call = None
+            official_client(world.manager).disable_secret_version(name=resource)
+
+    world.manager.on_call = disable
+    assert (world.run()["outcome"], world.problem()) == ("retry_later", None)
+    assert world.run()["outcome"] == "refreshed", "from the version before it"
+
+
 def test_a_token_is_stored_if_the_old_version_cannot_be_looked_up(world: World) -> None:
     def deny(method: str, resource: str, when: str) -> None:
         if "refresh" in world.calls():

@@ -121,6 +121,17 @@ def test_a_run_answers_only_once_no_token_waits_to_be_stored(dying: World, monke
     assert dying.threads.tokens.alive(dying.manager.newest(ALICE))
 
 
+def test_an_account_whose_turn_comes_in_the_last_fifth_of_the_budget_is_not_begun(
+    empty: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usernames = describe_many(empty, 4, lambda n: 30 + n)
+    monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "3")
+    empty.manager.fail("AddSecretVersion", None, delay=2.5)
+    reply = empty.refresh.post("/")
+    assert [account(reply, name)["outcome"] for name in usernames] == ["refreshed", *["retry_later"] * 3]
+    assert empty.calls().count("refresh") == 1
+
+
 def test_accounts_that_nobody_signed_in_to_wait_for_no_turn(empty: World) -> None:
     for n in range(60):
         empty.manager.create(f"threads-token-nobody{n}", labels={"managed-by": "threads-token-keeper"})

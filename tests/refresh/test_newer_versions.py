@@ -121,6 +121,7 @@ def test_more_versions_than_anybody_keeps_are_destroyed_and_the_run_ends(world: 
     for _ in range(120):
         world.manager.add(ALICE, world.manager.newest(ALICE))
     assert world.run()["outcome"] == "refreshed"
+    assert list(world.manager.states(ALICE).values()).count("DESTROYED") == 100, "the quota is for others too"
     assert world.manager.labels(ALICE)["threads-user-id"] == ALICE_ID
     world.clock.forward(2 * DAY)
     assert world.run()["outcome"] == "refreshed"

@@ -50,8 +50,28 @@ def test_a_new_token_without_proof_is_dropped_while_the_old_one_lives(world: Wor
     before = world.stored()
     details = {key: value for key, value in fault.items() if key != "name"}
     world.threads.control.fail("me", fault["name"], times=None, token="newest", **details)
-    assert world.run()["outcome"] in ("retry_later", "sign_in_again" if fault.get("code") == 10 else "retry_later")
+    assert (world.run()["outcome"], world.problem()) == ("retry_later", None)
     assert world.stored() == before
+
+
+def test_a_permission_that_both_tokens_lack_is_sign_in_again_and_nothing_is_stored(world: World) -> None:
+    world.threads.control.turn({"debug_works": False})
+    before = world.stored()
+    world.threads.control.fail("me", "permission", times=None)
+    assert (world.run()["outcome"], world.problem()) == ("sign_in_again", "sign_in_again")
+    assert world.stored() == before
+
+
+@pytest.mark.parametrize(("pasted", "outcome"), [(False, "sign_in_again"), (True, "too_young")])
+def test_a_dead_token_whose_grant_is_asked_about_counts_only_while_it_is_the_newest(
+    world: World, pasted: bool, outcome: str
+) -> None:
+    world.run()
+    world.describe(**{"data-access-expires-at": "2020-01-01T00:00:00Z"})
+    world.threads.people.revoke("alice")
+    if pasted:
+        world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice"))
+    assert world.run()["outcome"] == outcome
 
 
 @pytest.mark.parametrize("old_token_dies", [True, False])
