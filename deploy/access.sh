@@ -156,12 +156,20 @@ ensure_grants() {  # ensure_grants KIND NAME
   for grant in "${MISSING[@]}"; do say granted "$2: ${grant#projects/*/}"; done
 }
 
-policy_with() {  # policy_with POLICY GRANTS...: IAM joins two bindings of one role by itself
-  local policy=$1 grant
+# Right behind `bindings:`: audit logs stand before it as a list of their own. IAM joins two bindings of one role itself.
+policy_with() {  # policy_with POLICY GRANTS...
+  local policy=$1 line
   shift
-  echo bindings:
+  if ! grep -qx 'bindings:' <<<"$policy"; then policy+=$'\nbindings:'; fi
+  while IFS= read -r line; do
+    printf '%s\n' "$line"
+    if [[ $line == bindings: ]]; then bindings_of "$@"; fi
+  done <<<"$policy"
+}
+
+bindings_of() {  # bindings_of GRANTS...
+  local grant
   for grant in "$@"; do printf -- '- members:\n  - %s\n  role: %s\n' "${grant#*=}" "${grant%%=*}"; done
-  sed '/^bindings:$/d' <<<"$policy"
 }
 
 remove_grant() {  # remove_grant KIND NAME ROLE=MEMBER

@@ -3,8 +3,10 @@
 import copy
 import json
 import re
+import subprocess
 
 import pytest
+import yaml
 
 from tests.deploy.deployment import APP_SECRET, ROOT, SETTINGS, Cloud, account
 
@@ -405,3 +407,29 @@ def test_a_policy_is_written_once_with_the_etag_that_was_read(tmp_path):
     assert len([c for c in cloud.commands if c.startswith("projects set-iam-policy")]) == 2
     assert len([c for c in cloud.commands if c.startswith("projects get-iam-policy")]) == 2
     assert cloud.state["etags"][PROJECT] == 1
+
+
+AUDIT = """auditConfigs:
+- auditLogConfigs:
+  - logType: DATA_READ
+  service: allServices
+"""
+THEIRS = """bindings:
+- condition:
+    expression: request.time < timestamp('2030-01-01T00:00:00Z')
+    title: bindings
+  members:
+  - user:me@example.com
+  role: roles/owner
+"""
+
+
+@pytest.mark.parametrize("before", [AUDIT + THEIRS, THEIRS, AUDIT, ""])
+def test_a_policy_that_is_written_keeps_all_that_was_there_audit_logs_too(before):
+    policy = before + "etag: BwX=\nversion: 3"
+    words = f'set -euo pipefail; HERE="{ROOT}"; source "$HERE/deploy/access.sh"; policy_with "$@"'
+    added = ["roles/a=serviceAccount:one@demo", "projects/demo/roles/b=serviceAccount:two@demo"]
+    done = subprocess.run(["bash", "-c", words, "_", policy, *added], capture_output=True, text=True, check=True)
+    was, now = yaml.safe_load(policy), yaml.safe_load(done.stdout)
+    ours = [{"members": [who], "role": role} for role, who in (grant.split("=") for grant in added)]
+    assert now == {**was, "bindings": ours + was.get("bindings", [])}
