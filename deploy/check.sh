@@ -25,16 +25,16 @@ check() {
     wrong "APIs that are off: ${MISSING[*]%.googleapis.com}" "$(again setup)"
   else
     good "APIs on"
-    check_identities
     environment_of threads-refresh
     REFRESH_ENVIRONMENT="$FOUND"
     environment_of threads-oauth
     OAUTH_ENVIRONMENT="$FOUND"
+    check_credentials   # first, since setup asks for a secret where none is in use
+    check_identities
     for name in threads-oauth threads-refresh; do check_function "$name"; done
     check_elsewhere
     check_environment
     check_addresses
-    check_credentials
     check_schedule
     check_last_run
     check_alerts

@@ -61,7 +61,7 @@ ensure_first_run() {
 run_now() { echo "gcloud scheduler jobs run threads-refresh --location=$REGION --project=$PROJECT_ID"; }
 
 check_schedule() {
-  local state when code uri audience as before=$PROBLEMS
+  local state when code uri audience as before
   look_at_schedule
   last_attempt
   IFS='|' read -r state when code <<<"$FOUND"
@@ -73,6 +73,7 @@ check_schedule() {
     wrong "the schedule is $state" \
       "gcloud scheduler jobs resume threads-refresh --location=$REGION --project=$PROJECT_ID"
   fi
+  before=$PROBLEMS
   IFS='|' read -r _ _ _ uri _ as audience _ <<<"$JOB"
   if [[ ${uri%/} != "$REFRESH_URL" ]]; then wrong "the schedule calls $uri" "$(again functions)"; fi
   if [[ ${audience%/} != "$REFRESH_URL" ]]; then

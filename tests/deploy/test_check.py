@@ -177,6 +177,7 @@ FAULTS = {
     "refresh granted to all": (2, grant("services/threads-refresh", "roles/run.invoker", "allUsers"), "too wide on threads-refresh", "--member='allUsers'"),
     "account disabled": (2, put(True, "accounts", "threads-oauth@demo.iam.gserviceaccount.com", "disabled"), "service account threads-oauth is disabled", "service-accounts enable threads-oauth@demo"),
     "key of an account": (2, put(["ab12", "cd34"], "accounts", "threads-refresh@demo.iam.gserviceaccount.com", "keys"), "threads-refresh has a key", "keys delete cd34 --iam-account=threads-refresh@demo"),
+    "role changed where setup would ask": (5, lambda s: s["roles"]["threadsTokenList"]["includedPermissions"].append("x.y.z"), "role threadsTokenList is not as it should be", "setup"),
     "role disabled": (2, put("DISABLED", "roles", "threadsTokenInvokers", "stage"), "role threadsTokenInvokers is not as it should be", "setup"),
     "token creator on the project": (2, grant("projects/demo", "roles/iam.serviceAccountTokenCreator", MALLORY), "too wide on demo: roles/iam.serviceAccountTokenCreator=user:mallory", "projects remove-iam-policy-binding demo --condition=None"),
     "a group acts as any account": (2, grant("projects/demo", "roles/iam.serviceAccountUser", "group:all@example.com"), "too wide on demo: roles/iam.serviceAccountUser=group:all@", "--member='group:all@example.com'"),
@@ -217,7 +218,7 @@ FAULTS = {
     "Threads down": (6, env("threads-oauth", "THREADS_API_URL", "http://127.0.0.1:9"), "could not be asked", "later"),
     # the schedule
     "no schedule": (4, put({}, "jobs"), "there is no schedule", "functions"),
-    "paused": (2, put("PAUSED", *JOB, "state"), "schedule is PAUSED", "jobs resume"),
+    "paused": (3, put("PAUSED", *JOB, "state"), "schedule is PAUSED", "jobs resume"),
     "not let in": (2, put({"code": 7}, *JOB, "status"), "not let in (code 7", "functions"),
     "failing": (3, put({"code": 13}, *JOB, "status"), "failed (code 13", "logging read"),
     "audience": (2, put("https://x", *JOB, "httpTarget", "oidcToken", "audience"), "audience is https://x", "functions"),
