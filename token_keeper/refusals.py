@@ -48,7 +48,7 @@ def understand(reply: Reply) -> dict[str, Any]:
     refusal = Refusal.parse(body)
     if refusal or status in (401, 429) or status >= 500:
         raise (refusal or Refusal()).as_error(status, wait)
-    if status >= 400 and isinstance(body, dict):
+    if status >= 400 and (isinstance(body, dict) or wait):
         raise Refusal().as_error(status, wait)
     if status >= 400:
         raise UnreadableRefusal(f"Threads, or something in front of it, refused without an API error (HTTP {status}).")
@@ -64,8 +64,8 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     """Return the seconds of a Retry-After header, None if it holds none. RFC 9110 section 10.2.3: seconds or a date."""
     if not retry_after:
         return None
-    if re.fullmatch(r"[0-9]+(\.[0-9]*)?", retry_after.strip(), re.ASCII):
-        return float(retry_after)
+    if re.fullmatch(r"[0-9]+", retry_after.strip(), re.ASCII):
+        return min(float(retry_after), 1e9)
     try:
         moment = parsedate_to_datetime(retry_after)
         return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None
@@ -107,6 +107,8 @@ class Refusal:
     def as_error(self, status: int, retry_after: float | None) -> PassingError | PermanentError:
         """Return the error that this refusal means."""
         rule, codes = next(rule for rule in _RULES if rule.applies(self, status)), self._codes(status)
+        if rule.error is UnclearRefusal and retry_after:
+            rule = _RULES[0]  # what asks to wait, and says nothing else, passes
         message = rule.message.format(codes=codes, reason=_SUBCODES.get(self.subcode or 0, ""))
         if issubclass(rule.error, PassingError):
             return rule.error(message, retry_after)

@@ -94,7 +94,14 @@ def test_any_refusal_may_ask_to_wait_and_is_not_asked_again_before(status: int) 
     assert wire.calls == 1
 
 
-@pytest.mark.parametrize("seconds", ["999999999", "9" * 12, "9" * 400, " 3600000.5 "])
+@pytest.mark.parametrize("body", [b'{"error": {"code": 99999}}', b"{}", b"<!doctype html>", b""])
+def test_a_refusal_that_says_nothing_but_to_wait_is_a_limit(body: bytes) -> None:
+    wire = Wire(Reply(403, body, "3600"))
+    assert asked(ThreadsClient(wire, Limits(), Hours()), 5) == [Throttled] * 5
+    assert wire.calls == 1
+
+
+@pytest.mark.parametrize("seconds", ["999999999", "9" * 12, "9" * 400, " 3600000 "])
 def test_no_pause_is_longer_than_a_day(seconds: str) -> None:
     wire, clock = Wire(THROTTLED._replace(retry_after=seconds), GOOD_REPLY), Hours()
     client = ThreadsClient(wire, Limits(), clock)
@@ -103,7 +110,7 @@ def test_no_pause_is_longer_than_a_day(seconds: str) -> None:
     assert asked(client) == [None]
 
 
-@pytest.mark.parametrize("nonsense", ["", " ", "0", "-5", "soon", "1e9", "120, 120", "Mon, 01 Jan 2001 00:00:00 GMT"])
+@pytest.mark.parametrize("nonsense", ["", " ", "0", "-5", "soon", "1.5", "1e9", "120, 120", "Mon, 01 Jan 2001 00:00:00 GMT"])
 def test_a_retry_after_that_asks_for_no_pause_is_none(nonsense: str) -> None:
     wire = Wire(THROTTLED._replace(retry_after=nonsense), GOOD_REPLY)
     assert asked(ThreadsClient(wire, Limits(), Hours()), 2) == [Throttled, None]
