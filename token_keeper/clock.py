@@ -41,8 +41,10 @@ def rfc3339(moment: datetime) -> str:
 
 
 def parse_rfc3339(text: str) -> datetime:
-    """Return the time that `rfc3339` or another offset stands for; raise ValueError if there is no offset."""
+    """Return the time that `rfc3339` or another offset stands for; raise ValueError if it is no time of our days."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without an offset")
+    if not 1970 < moment.year < 9000:  # one can add years to it and take years off
+        raise ValueError("a time that is far away")
     return moment.astimezone(UTC)

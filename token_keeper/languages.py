@@ -50,7 +50,10 @@ class Language:
         return said
 
     def _moment_of(self, match: re.Match[str]) -> str:
-        return self.moment(parse_rfc3339(match[0]))
+        try:
+            return self.moment(parse_rfc3339(match[0]))
+        except ValueError:  # what stands beside a secret may be anybody's
+            return match[0]
 
     def number(self, number: int) -> str:
         """Return a number as all three languages write it."""

@@ -69,6 +69,31 @@ def test_a_browser_gets_a_page_and_curl_gets_json(world: World, accept: str, exp
     assert reply.headers["Cache-Control"] == "no-store"
 
 
+LONG_AGO, NEVER = "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"data-access-expires-at": LONG_AGO},
+        {"expires-at": LONG_AGO, "refreshed-at": LONG_AGO},
+        {"expires-at": NEVER, "data-access-expires-at": NEVER},
+        {"problem": "misconfigured", "problem-since": LONG_AGO},
+        {"problem": "misconfigured", "problem-since": NEVER},
+        {"problem": "misconfigured", "problem-since": "2026-11-26T00:00:00Z", "problem-detail": f"On {LONG_AGO}."},
+        {"problem": "unclear", "problem-since": "2026-11-26T00:00:00Z", "problem-detail": "On 2026-99-99T99:99:99Z."},
+    ],
+    ids=str,
+)
+def test_no_annotation_of_anybody_breaks_a_page_or_a_run(world: World, nonsense: dict[str, str]) -> None:
+    world.describe(**nonsense)
+    for language in ("en", "ja", "zh-TW"):
+        reply = world.refresh.get("/", headers={"Accept": "text/html", "Accept-Language": language})
+        assert reply.status_code == 200
+        assert "alice" in reply.text
+    assert world.run()["outcome"] == "refreshed"
+
+
 def test_a_post_gets_json_whatever_it_prefers(world: World) -> None:
     assert world.refresh.post("/", headers={"Accept": "text/html"}).mimetype == "application/json"
 

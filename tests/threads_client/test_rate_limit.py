@@ -110,7 +110,9 @@ def test_no_pause_is_longer_than_a_day(seconds: str) -> None:
     assert asked(client) == [None]
 
 
-@pytest.mark.parametrize("nonsense", ["", " ", "0", "-5", "soon", "1.5", "1e9", "120, 120", "Mon, 01 Jan 2001 00:00:00 GMT"])
+@pytest.mark.parametrize(
+    "nonsense", ["", " ", "0", "-5", "soon", "1.5", "1e9", "120, 120", "Mon, 01 Jan 2001 00:00:00 GMT"]
+)
 def test_a_retry_after_that_asks_for_no_pause_is_none(nonsense: str) -> None:
     wire = Wire(THROTTLED._replace(retry_after=nonsense), GOOD_REPLY)
     assert asked(ThreadsClient(wire, Limits(), Hours()), 2) == [Throttled, None]
