@@ -110,8 +110,8 @@ class TokenStore:
         named = self._named(username)
         if named and named.managed and named.user_id == user_id:
             return named
-        if bound := next((one for one in self.accounts_of(user_id) if one.managed), None):
-            return bound
+        if bound := [one for one in self.accounts_of(user_id) if one.managed]:
+            return bound[-1]  # the oldest: a copy of a secret, with its labels, comes later
         who = printable(username) or "of this person"
         if named is None:
             raise AccountNotAllowed(f"The account {who} is not on the list.")

@@ -128,6 +128,17 @@ def test_a_person_who_was_renamed_still_signs_in_to_their_own_secret(
     assert manager.annotations(ALICE)["threads-username"] == "alice"  # the secret keeps the name that it was made for
 
 
+def test_a_person_who_was_renamed_signs_in_to_their_secret_and_not_to_a_copy_of_it(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
+) -> None:
+    assert sign_in(oauth, threads).status_code == 303
+    manager.create("threads-token-alice-backup", labels=manager.labels(ALICE))
+    threads.people.rename("alice", "alicia")
+    assert sign_in(oauth, threads, "alicia").status_code == 303
+    assert len(manager.payloads(ALICE)) == 2
+    assert manager.states("threads-token-alice-backup") == {}
+
+
 def test_a_person_who_was_renamed_does_not_take_a_secret_of_their_new_name(
     oauth: FlaskClient, threads: LocalThreads, manager: SecretManager
 ) -> None:
