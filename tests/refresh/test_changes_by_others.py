@@ -126,7 +126,7 @@ def test_a_token_that_is_destroyed_during_its_refresh_is_not_stored_again(world:
 
 def test_a_version_that_is_disabled_just_before_it_is_read_is_no_lost_key(world: World) -> None:
     def disable(method: str, resource: str, when: str) -> None:
-        if method == "AccessSecretVersion":
+        if (method, when) == ("AccessSecretVersion", "before"):
             world.manager.on_call = None
             official_client(world.manager).disable_secret_version(name=resource)
 

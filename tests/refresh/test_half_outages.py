@@ -29,6 +29,9 @@ def test_a_one_hour_token_pasted_during_a_run_does_not_cost_the_living_one(world
 
 def test_a_token_with_few_days_left_pasted_during_a_run_does_not_cost_the_living_one(world: World) -> None:
     world.threads.control.turn({"old_token_dies": True})
+    world.run()
+    world.clock.forward(2 * DAY)  # now the version before the newest is dead
+    world.threads.control.calls.clear()
     pasted = world.threads.tokens.issue_long_lived("alice", age=55 * DAY)
     before_the_add(world, lambda: world.manager.add(ALICE, pasted) and None)
     world.run()

@@ -52,7 +52,7 @@ def test_a_paste_under_a_copy_of_the_old_token_becomes_the_newest(world: World) 
     pasted = world.threads.tokens.issue_long_lived("alice", age=2 * DAY)
 
     def before_the_copy(method: str, resource: str, when: str) -> None:
-        if method == "AddSecretVersion":
+        if (method, when) == ("AddSecretVersion", "before"):
             world.manager.on_call = None
             world.manager.add(ALICE, pasted)
 
