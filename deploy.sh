@@ -25,6 +25,7 @@ source "$HERE/deploy/schedule.sh"
 source "$HERE/deploy/alerts.sh"
 source "$HERE/deploy/status.sh"
 source "$HERE/deploy/check.sh"
+source "$HERE/deploy/rights.sh"
 source "$HERE/deploy/remove.sh"
 
 usage() {
