@@ -153,7 +153,7 @@ class OAuth:
             log.removal_failed(event, error)
             return None
         for done in removals:
-            log.removed(event, done.username)
+            log.removed(event, done.username, done.destroyed_on, kept=done.kept)
         if not removals:
             log.removal_unmatched(event)
         return removals

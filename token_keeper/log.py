@@ -16,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from token_keeper.clock import rfc3339
 from token_keeper.errors import KeeperError, PassingError
 from token_keeper.outcomes import Outcome, Severity, advice, verdict
 
@@ -50,8 +51,11 @@ def request_refused(error: KeeperError) -> None:
     _refused("request_refused", error)
 
 
-def removed(event: str, username: str) -> None:
-    _write(Severity.INFO, event, f"{username}: tokens destroyed, as Threads asked.", username=username)
+def removed(event: str, username: str, destroyed_on: datetime | None, *, kept: bool) -> None:
+    """Log a removal. `destroyed_on` is when it will be complete, `kept` whether a newer sign-in is there."""
+    done = f"disabled and will be destroyed on {rfc3339(destroyed_on)}" if destroyed_on else "destroyed"
+    newer = " A newer sign-in is kept." if kept else ""
+    _write(Severity.INFO, event, f"{username}: tokens {done}, as Threads asked.{newer}", username=username)
 
 
 def removal_unmatched(event: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from flask.testing import FlaskClient
 from google.cloud.secretmanager_v1 import SecretManagerServiceClient
 from google.cloud.secretmanager_v1.services.secret_manager_service.transports import SecretManagerServiceGrpcTransport
@@ -37,13 +38,18 @@ def test_a_completed_deletion_is_shown(oauth: FlaskClient, threads: LocalThreads
 
 
 def test_where_destruction_is_delayed_the_page_names_the_day_and_says_deleted_from_then_on(
-    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock
+    oauth: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     delay_destruction(manager, timedelta(days=7))
     sign_in(oauth, threads)
     clock.forward(timedelta(seconds=2))
     destroyed_on = clock.now() + timedelta(days=7)
     page = page_of(oauth, threads.signed_request("alice"))
+    assert f"tokens disabled and will be destroyed on {destroyed_on:%Y-%m-%d}" in capsys.readouterr().out
     again = page_of(oauth, threads.signed_request("alice"))  # the second request finds no version to destroy
     assert manager.states(ALICE) == {1: "DISABLED"}
     text = oauth.get(page).text
@@ -75,7 +81,11 @@ def test_an_uninstall_before_it_does_not_hide_that_destruction_is_delayed(
 
 
 def test_a_version_of_a_newer_sign_in_is_shown_as_kept(
-    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock
+    oauth: FlaskClient,
+    threads: LocalThreads,
+    manager: SecretManager,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     sign_in(oauth, threads)
     clock.forward(timedelta(hours=1))
@@ -83,6 +93,7 @@ def test_a_version_of_a_newer_sign_in_is_shown_as_kept(
     clock.forward(timedelta(hours=1))
     sign_in(oauth, threads)
     text = oauth.get(page_of(oauth, request)).text
+    assert "A newer sign-in is kept." in capsys.readouterr().out
     assert "was deleted" not in text
     assert "You have signed in again since" in text
     assert manager.states(ALICE) == {1: "DESTROYED", 2: "ENABLED"}
