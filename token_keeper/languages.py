@@ -60,8 +60,8 @@ class Language:
         return f"{number:,}"
 
     def moment(self, when: datetime) -> str:
-        """Return a time to the minute, with its zone, that no line break parts."""
-        return self.time.format(when, month=_MONTHS.split(",")[when.month - 1]).replace(" ", "\xa0")
+        """Return a time to the minute, with its zone. A line may end before the time, and nowhere else."""
+        return self.time.format(when, month=_MONTHS.split(",")[when.month - 1])
 
     def distance(self, when: datetime, now: datetime) -> str:
         """Return how far away a time is, in words: `in 59 days`, `3 hours ago`."""
@@ -87,9 +87,9 @@ class Language:
 LANGUAGES = {
     language.code: language
     for language in (
-        Language("en", "English", "{0.day} {month} {0.year}, {0:%H:%M} UTC", " "),
-        Language("ja", "日本語", "{0.year}年{0.month}月{0.day}日 {0:%H:%M} UTC", ""),
-        Language("zh-TW", "繁體中文", "{0.year}年{0.month}月{0.day}日 {0:%H:%M} UTC", ""),
+        Language("en", "English", "{0.day}\xa0{month}\xa0{0.year}, {0:%H:%M}\xa0UTC", " "),
+        Language("ja", "日本語", "{0.year}年{0.month}月{0.day}日 {0:%H:%M}\xa0UTC", ""),
+        Language("zh-TW", "繁體中文", "{0.year}年{0.month}月{0.day}日 {0:%H:%M}\xa0UTC", ""),
     )
 }
 # Whoever reads any Chinese reads this one more easily than English.

@@ -55,7 +55,7 @@ def test_every_day_of_a_year_is_written_as_the_language_writes_it(code: str, loc
         written = LANGUAGES[code].moment(moment)
         assert written.replace("\xa0", " ").startswith(format_date(moment, "long", locale))
         assert written.endswith("03:07\xa0UTC")
-        assert " " not in written, "a line may end there"
+        assert written.count(" ") == 1, "a line may end between the date and the time only"
 
 
 @pytest.mark.parametrize(
