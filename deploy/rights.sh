@@ -72,11 +72,14 @@ note_editors() {  # note_editors GRANTS
 }
 
 # Whether somebody else may have this: it is not in too-wide.txt. The project's owners and editors have what Google
-# gives them on a bucket, and whoever runs this is not told to give up a right of their own on the project.
+# gives them on a bucket. On the project, Google's own agents have what its pages ask for (Pub/Sub's creates tokens), and
+# whoever runs this is not told to give up a right of their own.
 is_theirs() {  # is_theirs KIND/NAME ROLE MEMBER
-  local where role
+  local where role agent="serviceAccount:service-$PROJECT_NUMBER@gcp-sa-*.iam.gserviceaccount.com"
   if is_ours "$3"; then return 1; fi
-  if [[ $3 == project@(Owner|Editor):* || ($1 == project/* && ${3#*:} == "$ACCOUNT") ]]; then return 0; fi
+  if [[ $3 == project@(Owner|Editor):* ]]; then return 0; fi
+  # shellcheck disable=SC2053  # a pattern
+  if [[ $1 == project/* && ($3 == $agent || ${3#*:} == "$ACCOUNT") ]]; then return 0; fi
   while read -r where role; do
     # shellcheck disable=SC2053  # patterns
     if [[ $1 == $where && $2 == $role ]]; then return 1; fi

@@ -364,12 +364,25 @@ def test_where_there_is_no_curl_it_says_so_before_it_looks(cloud, tmp_path):
     assert cloud.calls == []
 
 
+AGENT = "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com"
+
+
+@pytest.mark.parametrize(
+    ("resource", "member"),
+    [("projects/demo", AGENT.replace("-1@", "-2@")), ("projects/demo", AGENT.replace("gcp-sa-pubsub", "demo"))],
+)
+def test_only_the_projects_own_agents_of_google_may_create_tokens(cloud, resource, member):
+    cloud.change(grant(resource, "roles/iam.serviceAccountTokenCreator", member))
+    assert f"too wide on demo: roles/iam.serviceAccountTokenCreator={member}" in cloud.run("check").stdout
+
+
 def test_what_others_may_have_is_no_fault(cloud):
     fine = [
         ("projects/demo", "roles/owner", "user:you@example.com"),
         ("projects/demo", "roles/viewer", "group:all@example.com"),
         ("projects/demo", "roles/editor", "serviceAccount:1@cloudservices.gserviceaccount.com"),
         ("projects/demo", "roles/iam.serviceAccountTokenCreator", "user:owner@example.com"),  # who runs this
+        ("projects/demo", "roles/iam.serviceAccountTokenCreator", AGENT),
         ("secrets/threads-token-alice", "roles/secretmanager.secretAccessor", "serviceAccount:bot@demo.iam"),
         ("secrets/threads-token-alice", "roles/secretmanager.viewer", "domain:example.com"),
         (f"buckets/{BUCKET}", "roles/storage.legacyBucketWriter", "projectEditor:demo"),
