@@ -1,6 +1,8 @@
 # shellcheck shell=bash
 # What is wrong with who may do what: rights that are missing, and rights that nobody here gave.
 
+declare -A HELD=()   # what held_by found: of a custom role of somebody else's, its permissions
+
 check_identities() {
   local name deleted stage actual
   list_accounts
@@ -75,15 +77,26 @@ note_editors() {  # note_editors GRANTS
 # gives them on a bucket. On the project, Google's own agents have what its pages ask for (Pub/Sub's creates tokens), and
 # whoever runs this is not told to give up a right of their own.
 is_theirs() {  # is_theirs KIND/NAME ROLE MEMBER
-  local where role agent="serviceAccount:service-$PROJECT_NUMBER@gcp-sa-*.iam.gserviceaccount.com"
+  local where wide held agent="serviceAccount:service-$PROJECT_NUMBER@gcp-sa-*.iam.gserviceaccount.com"
   if is_ours "$3"; then return 1; fi
   if [[ $3 == project@(Owner|Editor):* ]]; then return 0; fi
   # shellcheck disable=SC2053  # a pattern
   if [[ $1 == project/* && ($3 == $agent || ${3#*:} == "$ACCOUNT") ]]; then return 0; fi
-  while read -r where role; do
-    # shellcheck disable=SC2053  # patterns
-    if [[ $1 == $where && $2 == $role ]]; then return 1; fi
+  look_into "$2"
+  while read -r where wide; do
+    for held in "$2" ${HELD[$2]:-}; do
+      # shellcheck disable=SC2053  # patterns
+      if [[ $1 == $where && $held == $wide ]]; then return 1; fi
+    done
   done <"$HERE/deploy/too-wide.txt"
+}
+
+look_into() {  # look_into ROLE
+  local parent="${1%%/*}" id="${1#*/}"
+  if [[ $1 == roles/* || ${HELD[$1]:-} ]]; then return; fi
+  try_to_look "role $1" gcloud iam roles describe "${1##*/}" "--${parent%s}=${id%%/*}" \
+    --format='value(includedPermissions.list())'
+  HELD[$1]="${FOUND//[,;]/ } "
 }
 
 makes_public() {  # makes_public KIND/NAME GRANT: how the sign-in page is public where its invoker check stays on

@@ -147,6 +147,17 @@ def each_channel(**values):
     return lambda s: [c.update(values) for c in s["channels"].values()]
 
 
+def custom_role(resource, permission):
+    def edit(state):
+        state["roles"]["theirs"] = {
+            "name": "theirs",
+            "includedPermissions": ["resourcemanager.projects.get", permission],
+        }
+        grant(resource, "projects/demo/roles/theirs", MALLORY)(state)
+
+    return edit
+
+
 JOB = ("jobs", "threads-refresh")
 ALICE = ("secrets", "threads-token-alice")
 OAUTH, REFRESH = account("threads-oauth"), account("threads-refresh")
@@ -182,6 +193,7 @@ FAULTS = {
     "token creator on the project": (2, grant("projects/demo", "roles/iam.serviceAccountTokenCreator", MALLORY), "too wide on demo: roles/iam.serviceAccountTokenCreator=user:mallory", "projects remove-iam-policy-binding demo --condition=None"),
     "a group acts as any account": (2, grant("projects/demo", "roles/iam.serviceAccountUser", "group:all@example.com"), "too wide on demo: roles/iam.serviceAccountUser=group:all@", "--member='group:all@example.com'"),
     "the default account reads all secrets": (2, grant("projects/demo", "roles/secretmanager.secretAccessor", "serviceAccount:1-compute@developer.gserviceaccount.com"), "too wide on demo: roles/secretmanager.secretAccessor", "projects remove-iam"),
+    "a custom role that acts as any account": (2, custom_role("projects/demo", "iam.serviceAccounts.getAccessToken"), "too wide on demo: roles/theirs=user:mallory", "--role='projects/demo/roles/theirs'"),
     "an owner of ours": (2, grant("projects/demo", "roles/owner", account("threads-scheduler")), "too wide on demo: roles/owner", "projects remove-iam"),
     "deleted account on an account": (2, grant(ACCOUNT("threads-oauth"), "roles/iam.serviceAccountUser", "deleted:serviceAccount:x@demo.iam.gserviceaccount.com?uid=12"), "too wide on threads-oauth", "--member='deleted:serviceAccount:x@demo.iam.gserviceaccount.com?uid=12'"),
     "a domain calls refresh": (2, grant("services/threads-refresh", "roles/run.invoker", "domain:example.com"), "too wide on threads-refresh: roles/run.invoker=domain:", "run services remove-iam"),
@@ -392,6 +404,34 @@ def test_what_others_may_have_is_no_fault(cloud):
         cloud.change(grant(*each))
     done = cloud.run("check")
     assert done.stdout.splitlines()[1:] == [f"all well; people sign in at {PUBLIC_URL}/"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "permission", "fault"),
+    [
+        ("projects/demo", "secretmanager.versions.access", True),
+        ("projects/demo", "iam.serviceAccountKeys.create", True),
+        ("projects/demo", "storage.objects.get", False),
+        ("secrets/threads-token-alice", "secretmanager.versions.add", True),
+        ("secrets/threads-token-alice", "secretmanager.secrets.update", True),
+        ("secrets/threads-token-alice", "secretmanager.versions.access", False),
+    ],
+)
+def test_a_custom_role_of_somebody_else_is_judged_by_its_permissions(cloud, resource, permission, fault):
+    cloud.change(custom_role(resource, permission))
+    done = cloud.run("check")
+    assert done.returncode == fault, done.stdout
+    assert ("too wide" in done.stdout) == fault
+
+
+def test_a_custom_role_of_the_organisation_is_asked_for_there_and_once(cloud):
+    for name in ("one", "two"):
+        cloud.change(grant("projects/demo", "organizations/7/roles/theirs", f"user:{name}@example.com"))
+    cloud.refuse("roles describe theirs", "PERMISSION_DENIED")
+    done = cloud.run("check")
+    assert "refused it to owner@example.com: role organizations/7/roles/theirs\n" in done.stdout
+    (asked,) = [c for c in cloud.commands if "describe theirs" in c]
+    assert "--organization=7" in asked
 
 
 def test_a_default_account_that_is_an_editor_is_named_and_is_no_fault(cloud):
