@@ -45,6 +45,7 @@ MANNERS = {
     "float_lifetime": "expires_in is written as 5184000.0",
     "no_lifetime": "expires_in is missing",
     "no_username": "the username is missing",
+    "not_inspected": "HTTP 200 that calls the token invalid, since the inspection itself failed",
 }
 CUSTOM = "custom"
 NEWEST = "newest"
@@ -55,6 +56,7 @@ _ONLY_FOR = {
     "float_lifetime": _TOKEN_CALLS,
     "no_lifetime": _TOKEN_CALLS,
     "no_username": ("me",),
+    "not_inspected": ("debug",),
 }
 _MADE_UP = Refusal("An error that was made up for a test", 1)
 

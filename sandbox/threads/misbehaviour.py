@@ -68,11 +68,13 @@ def _played(fault: Fault, rule: Rule, stopping: threading.Event) -> Response:
     return response
 
 
+_WHY_NOT_INSPECTED = {"code": 100, "message": "(#100) The App_id in the input_token did not match the Viewing App"}
 _INSTEAD: dict[str, Callable[[], Response]] = {
     "no_token": lambda: jsonify({"token_type": "bearer", "expires_in": 5184000}),
     "html": lambda: Response(_PAGE, 200, mimetype="text/html"),
     "html_502": lambda: Response(_PAGE, 502, mimetype="text/html"),
     "empty": lambda: Response(b"", 200, mimetype="application/json"),
+    "not_inspected": lambda: jsonify({"data": {"is_valid": False, "scopes": [], "error": _WHY_NOT_INSPECTED}}),
     "redirect": lambda: Response(b"", 302, {"Location": "/sandbox/elsewhere"}),
 }
 

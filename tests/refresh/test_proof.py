@@ -38,13 +38,9 @@ def test_an_inspection_that_says_invalid_for_a_reason_of_its_own_is_settled_by_m
     world: World, old_token_dies: bool
 ) -> None:
     world.threads.control.turn({"old_token_dies": old_token_dies})
-    why = {"code": 100, "message": "(#100) The App_id in the input_token did not match the Viewing App"}
-    with responses.RequestsMock() as answers:
-        answers.add_passthru(f"{world.threads.url}/refresh_access_token")
-        answers.add_passthru(f"{world.threads.url}/v1.0/me")
-        data = {"is_valid": False, "scopes": [], "error": why}
-        answers.get(f"{world.threads.url}/v1.0/debug_token", json={"data": data})
-        assert world.run()["outcome"] == "refreshed"
+    world.threads.control.fail("debug", "not_inspected", times=None)
+    assert world.run()["outcome"] == "refreshed"
+    assert world.calls() == ["refresh", "debug", "me"]
     assert world.manager.annotations(ALICE)["version"] == "3"
 
 

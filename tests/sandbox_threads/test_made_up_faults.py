@@ -71,6 +71,16 @@ def test_a_reply_may_lack_what_is_usual_or_write_it_otherwise(threads: LocalThre
     assert refresh(threads, "THunknown").json()["error"]["code"] == 190
 
 
+def test_an_inspection_may_fail_and_call_the_token_invalid(threads: LocalThreads) -> None:
+    threads.control.fail("debug", "not_inspected")
+    token = threads.tokens.issue_long_lived("alice")
+    replies = [get(threads, "/debug_token", access_token=token, input_token=token).json()["data"] for _ in range(2)]
+    assert [data["is_valid"] for data in replies] == [False, True]
+    assert replies[0]["error"]["code"] == 100
+    with pytest.raises(ValueError, match="does not fit"):
+        threads.control.fail("me", "not_inspected")
+
+
 @pytest.mark.parametrize(
     "details",
     [
