@@ -20,6 +20,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
 from urllib3.util import Retry
 
 from token_keeper import tls
+from token_keeper.deadline import within
 from token_keeper.errors import LostReply, ThreadsUnavailable, UnusableReply
 from token_keeper.limits import Limits
 from token_keeper.refusals import Reply
@@ -63,18 +64,14 @@ class Connection:
         the answer is too large.
         """
         connect, read = min(self._limits.connect_timeout, seconds), min(self._limits.read_timeout, seconds)
-        deadline = time.monotonic() + min(connect + read, seconds)
+        at_most = min(connect + read, seconds)
+        deadline = time.monotonic() + at_most
+        ask = partial(self._session.request, method, self._api_url + path, timeout=(connect, read), **what)
         try:
-            with self._session.request(
-                method,
-                self._api_url + path,
-                timeout=(connect, read),
-                allow_redirects=False,
-                stream=True,
-                **what,
-            ) as response:
+            # In a thread: no timeout is for a name that is not resolved, nor for headers that come byte by byte.
+            with within(at_most, partial(ask, allow_redirects=False, stream=True)) as response:
                 return Reply(response.status_code, _read(response, deadline), response.headers.get("Retry-After"))
-        except (requests.RequestException, HTTPError, UnicodeError) as error:
+        except (requests.RequestException, HTTPError, UnicodeError, TimeoutError) as error:
             # `from None`: the exception's text holds the URL, and the URL holds the token and the app secret.
             if _never_sent(error):
                 raise ThreadsUnavailable("Threads could not be reached.") from None

@@ -339,7 +339,7 @@ def test_an_answer_whose_headers_never_end_does_not_keep_the_browser_waiting(
         monkeypatch.setenv("THREADS_API_URL", server.url)
         state, _ = login(oauth)
         started = time.monotonic()
-        assert get(oauth, f"/callback?code=c&state={state}").status_code == 503
+        assert get(oauth, f"/callback?code=c&state={state}").status_code in (502, 503)
         assert time.monotonic() - started < 3
     assert_nothing_kept(manager)
 

@@ -47,6 +47,16 @@ def test_a_slow_body_is_given_up() -> None:
         assert time.monotonic() - started < allowed(2)
 
 
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 O", b"HTTP/1.1 200 OK\r\nX: "], ids=["status", "header"])
+def test_a_slow_head_is_given_up(start: bytes) -> None:
+    """Or one account, which goes first, would hold up all others until the end of the run."""
+    started = time.monotonic()
+    with serving(dripping(start, b"x")) as server:
+        with pytest.raises(LostReply):
+            client_of(server.url, attempts=1).refresh_token(TOKEN)
+        assert time.monotonic() - started < allowed(2)
+
+
 DATA = json.dumps(GOOD).encode()
 LENGTH = b"Content-Length: %d\r\n\r\n" % len(DATA)
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
