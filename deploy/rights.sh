@@ -79,7 +79,7 @@ note_editors() {  # note_editors GRANTS
 is_theirs() {  # is_theirs KIND/NAME ROLE MEMBER
   local where wide held agent="serviceAccount:service-$PROJECT_NUMBER@gcp-sa-*.iam.gserviceaccount.com"
   if is_ours "$3"; then return 1; fi
-  if [[ $3 == project@(Owner|Editor):* ]]; then return 0; fi
+  if [[ $1 == bucket/* && $3 == project@(Owner|Editor):* ]]; then return 0; fi
   # shellcheck disable=SC2053  # a pattern
   if [[ $1 == project/* && ($3 == $agent || ${3#*:} == "$ACCOUNT") ]]; then return 0; fi
   look_into "$2"

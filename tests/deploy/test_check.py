@@ -182,6 +182,7 @@ FAULTS = {
     "oauth may read tokens": (2, grant("secrets/threads-token-alice", "roles/secretmanager.secretAccessor", OAUTH), "too wide on threads-token-alice", "remove-iam-policy-binding"),
     "refresh may read the app secret": (2, grant("secrets/threads-app-secret", "roles/secretmanager.secretAccessor", REFRESH), "too wide on threads-app-secret", "remove-iam"),
     "somebody may read the app secret": (3, grant("secrets/threads-app-secret", "roles/secretmanager.secretAccessor", MALLORY), "too wide on threads-app-secret", "remove-iam"),
+    "editors read the app secret": (2, grant("secrets/threads-app-secret", "roles/secretmanager.secretAccessor", "projectEditor:demo"), "too wide on threads-app-secret: roles/secretmanager.secretAccessor=projectEditor:demo", "remove-iam"),
     "project-wide right": (3, grant("projects/demo", "roles/editor", REFRESH), "too wide on demo", "--condition=None"),
     "right under a condition": (3, lambda s: s["policies"]["projects/demo"].append(["roles/viewer", REFRESH, "x<y"]), "too wide on demo: roles/viewer", "--all"),
     "all users beside": (2, grant("services/threads-oauth", "roles/run.invoker", "allUsers"), "too wide on threads-oauth: roles/run.invoker=allUsers", "remove-iam-policy-binding"),
