@@ -194,6 +194,10 @@ build_advice() {
 denied_advice() {
   if [[ ! $1 =~ $DENIED ]]; then return 1; fi
   echo "$ACCOUNT may not do \"$2\" in project $PROJECT_ID."
+  if [[ $COMMAND == status || $COMMAND == check ]]; then
+    echo "status needs roles/viewer on the project; check needs roles/iam.securityReviewer as well."
+    return
+  fi
   echo "setup, account, forget and remove need an owner; so does the first deploy. Later deploys can run as"
   echo "threads-build, which ./deploy.sh setup gives its rights; else ask for the role that the message names."
 }

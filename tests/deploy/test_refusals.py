@@ -77,6 +77,14 @@ def test_a_refusal_shows_googles_message_and_what_to_do(request, command, messag
     assert advice in done.stdout.split("What to do:")[1]
 
 
+@pytest.mark.parametrize("command", ["status", "check"])
+def test_who_only_looks_is_told_which_roles_are_enough(cloud, command):
+    cloud.refuse("secrets list", f"Permission 'secretmanager.secrets.list' denied for resource. {AS_WHOM}")
+    done = cloud.run(command)
+    assert done.returncode == 1
+    assert "status needs roles/viewer on the project; check needs roles/iam.securityReviewer" in done.stdout
+
+
 def test_a_read_that_is_refused_stops_the_run_and_is_not_taken_for_absence(cloud):
     cloud.refuse("secrets list", "PERMISSION_DENIED: no", times=9)
     assert cloud.run("account", "alice").returncode == 1
