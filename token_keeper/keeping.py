@@ -18,6 +18,7 @@ from token_keeper.errors import (
     ForeignToken,
     KeeperError,
     Overtaken,
+    PassingError,
     PermissionMissing,
     ThreadsUnavailable,
     TokenRefused,
@@ -206,14 +207,24 @@ class Keeping:
 
     def _finished(self, before: Account, result: Result, current: list[Version]) -> Result:
         """Describe what is stored and destroy all but the newest two versions. The next run does what fails here."""
-        result = replace(result, stored=True)
+        result, error = replace(result, stored=True), None
         try:
             if result.account.facts:
                 saved = self.store.describe(self.judge.with_problem(result), before)
                 result = replace(result, account=saved)
-            for version in current[KEPT_VERSIONS - 1 :][:_DESTROYED_AT_ONCE]:
-                self.store.destroy(result.account, version)
-        except KeeperError as error:
-            words = f"The token is stored; what describes it, or old versions, follow with the next run: {error}"
-            return replace(result, detail=result.detail or words)
-        return result
+        except KeeperError as why:
+            error = why
+        try:
+            if not isinstance(error, PassingError):  # a refusal may last, and versions must not pile up meanwhile
+                self._destroy_old(result.account, current)
+        except KeeperError as why:
+            error = error or why
+        if not error:
+            return result
+        words = f"The token is stored; what describes it, or old versions, follow with the next run: {error}"
+        return replace(result, detail=result.detail or words)
+
+    def _destroy_old(self, account: Account, before: list[Version]) -> None:
+        """Destroy all but the newest two versions, of which the newest was added to these."""
+        for version in before[KEPT_VERSIONS - 1 :][:_DESTROYED_AT_ONCE]:
+            self.store.destroy(account, version)

@@ -80,6 +80,15 @@ def test_a_missing_right_after_the_token_is_stored_is_reported_and_no_failure(
     assert world.manager.annotations(ALICE)["version"] == str(max(world.manager.states(ALICE)))
 
 
+def test_versions_do_not_pile_up_where_nothing_can_be_described(world: World) -> None:
+    """A secret whose labels or annotations are full refuses every description, for good."""
+    world.manager.fail("UpdateSecret", StatusCode.INVALID_ARGUMENT, times=None)
+    for _ in range(4):
+        assert world.run()["outcome"] == "refreshed"
+        assert len(world.manager.payloads(ALICE)) == 2
+        world.clock.forward(DAY + HOUR)
+
+
 @pytest.mark.parametrize("method", [method for method in STORE_CALLS[1:] if method not in AFTERWARDS])
 def test_a_missing_right_is_misconfigured_and_destroys_nothing(world: World, method: str) -> None:
     world.manager.deny([method])
