@@ -45,6 +45,7 @@ def test_too_young_is_never_sign_in_again(empty: World, shape: int, status: int)
         found = empty.run()
         assert (found["outcome"], found["version"]) == ("too_young", f"{ALICE_NAME}/versions/1"), code
     assert empty.calls().count("refresh") == 8
+    assert [method for method, _ in empty.manager.calls].count("UpdateSecret") == 1, "it is bound once"
     empty.clock.forward(DAY + HOUR)
     assert empty.run()["outcome"] == "refreshed"
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 from google.cloud.secretmanager_v1.types import Secret
 from google.protobuf.field_mask_pb2 import FieldMask
+from grpc import StatusCode
 
 from tests.refresh.world import ALICE, ALICE_ID, ALICE_NAME, DAY, HOUR, KEEPER, World, official_client
 
@@ -44,6 +45,13 @@ def test_a_delayed_destruction_is_asked_for_once(world: World) -> None:
     assert [method for method, _ in world.manager.calls].count("DestroySecretVersion") == 3
 
 
+def test_a_version_that_is_not_there_any_more_needs_no_destruction(world: World) -> None:
+    for method in ("DestroySecretVersion", "GetSecretVersion"):
+        world.manager.fail(method, StatusCode.NOT_FOUND)
+    found = world.run()
+    assert (found["outcome"], found["detail"]) == ("refreshed", None)
+
+
 def test_labels_and_annotations_of_others_stay(world: World) -> None:
     world.manager.set_labels(ALICE, world.manager.labels(ALICE) | {"team": "press"})
     world.describe(owner="Press office, 2nd floor")
@@ -71,6 +79,8 @@ NONSENSE: list[dict[str, str]] = [
     {"data-access-expires-at": "2001-01-01T00:00:00Z"},
     {"scopes": "," * 50},
     {"threads-username": "<b>mallory</b>"},
+    {"problem": "asleep", "problem-since": "2027-01-01T00:00:00Z"},
+    {"problem": "sign_in_again", "problem-since": "yesterday"},
 ]
 
 

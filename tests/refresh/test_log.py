@@ -69,6 +69,7 @@ def test_a_passing_fault_is_an_error_from_two_weeks_before_the_token_expires(
     line = alices_line(world, capsys)
     assert (line["severity"], line["event"], line["days_left"]) == (severity, "retry_later", days_left)
     assert ("sign in again" in line["message"]) == (severity == "ERROR")
+    assert ("It has expired." in line["message"]) == (days_left < 0)
 
 
 @pytest.mark.parametrize(("fault", "event"), [("expired", "sign_in_again"), ("bad_app", "misconfigured")])
@@ -82,17 +83,17 @@ def test_an_error_that_a_person_must_mend_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("days", "outcome", "severity"),
-    [(75, "refreshed", "INFO"), (77, "refreshed", "ERROR"), (91, "sign_in_again", "ERROR")],
+    ("days", "outcome", "severity", "left"),
+    [(75, "refreshed", "INFO", 14), (77, "refreshed", "ERROR", 12), (91, "sign_in_again", "ERROR", None)],
 )
 def test_a_grant_that_ends_within_two_weeks_is_an_error_that_says_what_to_do(
-    empty: World, capsys: pytest.CaptureFixture[str], days: int, outcome: str, severity: str
+    empty: World, capsys: pytest.CaptureFixture[str], days: int, outcome: str, severity: str, left: int | None
 ) -> None:
     empty.threads.people.set_private("alice")
     token = empty.threads.tokens.issue_long_lived("alice", age=2 * DAY, grant_age=days * DAY)
     empty.manager.add(ALICE, token)
     line = alices_line(empty, capsys)
-    assert (line["severity"], line["event"]) == (severity, outcome)
+    assert (line["severity"], line["event"], line.get("days_left")) == (severity, outcome, left)
     assert ("sign in again" in line["message"]) == (severity == "ERROR")
 
 

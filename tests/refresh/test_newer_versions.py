@@ -99,6 +99,15 @@ def test_an_unclear_refusal_of_the_newest_token_brings_no_older_one_back(world: 
     assert world.manager.annotations(ALICE)["scopes"] == ",".join(wider)
 
 
+def test_an_older_token_is_refreshed_after_the_refresh_of_the_newest_was_refused(world: World) -> None:
+    world.threads.people.change_password("alice")
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice", age=2 * DAY))
+    world.describe(version=str(world.manager.add(ALICE, "THdead-by-now")))
+    assert world.run()["outcome"] == "refreshed"
+    assert world.calls()[0] == "refresh", "the newest is described, and so it is refreshed at once"
+    assert world.threads.tokens.alive(world.manager.newest(ALICE))
+
+
 def test_an_older_token_that_is_too_young_to_be_refreshed_becomes_the_newest(world: World) -> None:
     world.threads.people.change_password("alice")
     living = world.threads.tokens.issue_long_lived("alice", age=HOUR)

@@ -91,6 +91,24 @@ def test_a_pasted_token_without_a_tester_role_is_still_refreshed(empty: World) -
     assert empty.manager.annotations(ALICE)["version"] == "2"
 
 
+def test_a_pasted_token_that_is_not_said_when_it_was_made_has_its_age_from_its_end(empty: World) -> None:
+    empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
+    inspection = {"is_valid": True, "user_id": ALICE_ID, "expires_at": int((empty.clock.now() + 58 * DAY).timestamp())}
+    with responses.RequestsMock() as answers:
+        answers.add_passthru(f"{empty.threads.url}/refresh_access_token")
+        answers.add_passthru(f"{empty.threads.url}/v1.0/me")
+        answers.get(f"{empty.threads.url}/v1.0/debug_token", json={"data": inspection})
+        assert empty.run()["outcome"] == "refreshed"
+
+
+def test_the_last_known_end_of_a_grant_is_kept_for_a_paste_that_cannot_be_inspected(world: World) -> None:
+    grant = world.manager.annotations(ALICE)["data-access-expires-at"]
+    world.threads.control.turn({"debug_works": False})
+    world.manager.add(ALICE, world.threads.tokens.issue_long_lived("alice", age=2 * DAY))
+    assert world.run()["outcome"] == "refreshed"
+    assert world.manager.annotations(ALICE)["data-access-expires-at"] == grant
+
+
 def test_a_pasted_token_that_is_dead_is_sign_in_again(empty: World) -> None:
     empty.manager.add(ALICE, empty.threads.tokens.issue_long_lived("alice", age=2 * DAY))
     empty.threads.people.change_password("alice")

@@ -87,10 +87,10 @@ def test_a_new_run_begins_the_count_anew_and_still_keeps_to_what_threads_asked_f
     assert wire.calls == 8
 
 
-@pytest.mark.parametrize("status", [400, 429, 503])
-def test_any_refusal_may_ask_to_wait_and_is_not_asked_again_before(status: int) -> None:
+@pytest.mark.parametrize(("status", "first"), [(400, ThreadsUnavailable), (429, Throttled), (503, ThreadsUnavailable)])
+def test_any_refusal_may_ask_to_wait_and_is_not_asked_again_before(status: int, first: type[Exception]) -> None:
     wire = Wire(Reply(status, b'{"error": {"code": 2}}', "3600"))
-    assert asked(ThreadsClient(wire, Limits(), Hours()), 5)[1:] == [Throttled] * 4
+    assert asked(ThreadsClient(wire, Limits(), Hours()), 5) == [first, *[Throttled] * 4]
     assert wire.calls == 1
 
 
