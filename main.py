@@ -17,7 +17,14 @@ from flask import Request, Response
 from token_keeper import log, sign_in, web
 from token_keeper.clients import Clients
 from token_keeper.deadline import within
-from token_keeper.errors import KeeperError, NotByAPerson, PassingError, ThreadsUnavailable, UnknownCode
+from token_keeper.errors import (
+    AccountNotAllowed,
+    KeeperError,
+    NotByAPerson,
+    PassingError,
+    ThreadsUnavailable,
+    UnknownCode,
+)
 from token_keeper.outcomes import verdict
 from token_keeper.settings import OAuthSettings, RefreshSettings
 from token_keeper.signing import Deletion, DeletionState
@@ -288,7 +295,8 @@ def _refusal(request: Request, error: KeeperError, base: str) -> Response:
         return web.json_reply(row.status, {"error": str(error)})
     retry = row.status != 500 and not isinstance(error, UnknownCode)
     values = {"base": base, "title": row.title, "message": str(error), "advice": row.visitor, "retry": retry}
-    return web.page(request, row.status, "error.html", who=error.username, **values)
+    who = None if isinstance(error, AccountNotAllowed) else error.username  # whose message names them
+    return web.page(request, row.status, "error.html", who=who, **values)
 
 
 def _not_removed() -> Response:

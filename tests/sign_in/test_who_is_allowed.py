@@ -25,6 +25,7 @@ def assert_a_stranger(
 ) -> None:
     """Assert that the person is told who they signed in as, the operator too, and that nothing was stored."""
     assert reply.status_code == 403
+    assert "You signed in to Threads as" not in reply.text  # the message names them
     assert "./deploy.sh account" in reply.text
     assert not {"AddSecretVersion", "UpdateSecret", "CreateSecret"} & {method for method, _ in manager.calls}
     (line,) = logged(capsys)
