@@ -96,11 +96,11 @@ class Refusal:
                 transient=str(error.get("is_transient")).lower() == "true",
                 text=" ".join(str(error.get(name)) for name in texts).lower(),
             )
-        if isinstance(error, str):  # RFC 6749 section 5.2
+        if isinstance(error, str) and error:  # RFC 6749 section 5.2
             return cls(text=f"{error} {reply.get('error_description')}".lower())
-        if "error_type" in reply:  # its `code` only repeats the HTTP status
+        if reply.get("error_type"):  # its `code` only repeats the HTTP status
             return cls(text=f"{reply['error_type']} {reply.get('error_message')}".lower())
-        if "error_code" in reply or "error_message" in reply:
+        if reply.get("error_code") or reply.get("error_message"):
             return cls(whole_number(reply.get("error_code")), text=str(reply.get("error_message")).lower())
         return None
 
@@ -202,11 +202,7 @@ _RULES = (
         CodeSpent,
         "The authorization code was used before, is too old, or does not fit.",
     ),
-    _Rule(
-        _blames_the_app,
-        AppMisconfigured,
-        "Threads refuses the app's configuration ({codes}).",
-    ),
+    _Rule(_blames_the_app, AppMisconfigured, "Threads refuses the app's configuration ({codes})."),
     _Rule(
         lambda refusal, status: status >= 500 or refusal.is_of(1),
         ThreadsUnavailable,

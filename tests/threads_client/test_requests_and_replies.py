@@ -145,6 +145,15 @@ def test_a_wrapped_reply_is_unwrapped(client: ThreadsClient) -> None:
         assert client.refresh_token(TOKEN).access_token == "THnew"
 
 
+@pytest.mark.parametrize(
+    "fields", [{"error": None}, {"error": ""}, {"error_code": 0, "error_message": ""}, {"error_type": None}], ids=str
+)
+def test_the_fields_of_an_error_without_one_are_no_refusal(client: ThreadsClient, fields: dict[str, Any]) -> None:
+    with responses.RequestsMock() as threads:
+        threads.get(REFRESH_URL, json=GOOD | fields)
+        assert client.refresh_token(TOKEN).access_token == "THnew"
+
+
 @pytest.mark.parametrize("around", ["{}\n", " {}", "\u00a0{}\u200b", "\ufeff{}\r\n"])
 def test_a_token_comes_without_what_is_around_it(client: ThreadsClient, around: str) -> None:
     with responses.RequestsMock() as threads:
