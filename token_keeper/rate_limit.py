@@ -41,4 +41,6 @@ class RateLimit:
             if self._refused >= self._in_a_row:
                 self._paused_until = now + self._pause
             if isinstance(error, PassingError) and error.retry_after:
-                self._asked_to_wait_until = now + min(error.retry_after, 24 * 3600)
+                # The longest counts: answers to calls that were made at the same time come in any order.
+                asked_until = now + min(error.retry_after, 24 * 3600)
+                self._asked_to_wait_until = max(self._asked_to_wait_until, asked_until)

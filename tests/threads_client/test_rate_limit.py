@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from math import inf
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from tests.threads_client.server import GOOD, TOKEN, client_of, http, serving, shape_2
 from token_keeper.errors import KeeperError, ThreadsUnavailable, Throttled
 from token_keeper.limits import Limits
+from token_keeper.rate_limit import RateLimit
 from token_keeper.refusals import Reply
 from token_keeper.threads import ThreadsClient
 
@@ -99,6 +101,21 @@ def test_a_refusal_that_says_nothing_but_to_wait_is_a_limit(body: bytes) -> None
     wire = Wire(Reply(403, body, "3600"))
     assert asked(ThreadsClient(wire, Limits(), Hours()), 5) == [Throttled] * 5
     assert wire.calls == 1
+
+
+def test_the_longest_pause_counts_that_calls_made_at_the_same_time_were_asked_for() -> None:
+    clock = Hours()
+    limit = RateLimit(clock, in_a_row=3, pause=1800.0)
+    with suppress(Throttled), limit:
+        with suppress(Throttled), limit:
+            raise Throttled("Wait for an hour.", 3600)
+        raise Throttled("Wait for a minute.", 60)
+    clock.sleep(3599)
+    with pytest.raises(Throttled), limit:
+        pytest.fail("It is asked before the hour is over.")
+    clock.sleep(1)
+    with limit:
+        pass
 
 
 @pytest.mark.parametrize("seconds", ["999999999", "9" * 12, "9" * 400, " 3600000 "])
