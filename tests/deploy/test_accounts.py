@@ -146,6 +146,7 @@ def test_what_somebody_chose_for_gcloud_neither_logs_the_app_secret_nor_hides_an
     seen = (tmp_path / "environments").read_text()
     for setting in ('LOG_HTTP="false"', 'VERBOSITY="warning"', 'USER_OUTPUT_ENABLED="true"'):
         assert f"CLOUDSDK_CORE_{setting}" in seen
+    assert 'LC_ALL="C"' in seen  # in Turkish, the "I" of a name has another lower case
 
 
 def test_ask_without_a_terminal_is_refused(cloud):
