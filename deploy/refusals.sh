@@ -3,11 +3,12 @@
 
 readonly CONSOLE=https://console.cloud.google.com
 
-# Google's words. "(or it may not exist)" ends many a plain 403, so it is waited for only after something was made.
+# Google's words. "(or it may not exist)" ends many a plain 403, and gcloud puts it into the rest: so it is waited for
+# only where it is said of an account, after one was made.
 readonly NOT_THERE='NOT_FOUND|[Nn]ot found|Cannot find|does not exist|Unknown service account'
 readonly API_OFF='SERVICE_DISABLED|has not been used in project|it is disabled|is not enabled'
 readonly JUST_MADE='[Ss]ervice account .*does not exist|Unknown service account|Role .*does not exist'
-readonly MAYBE_NEW='may not exist|entity was not found'
+readonly MAYBE_NEW='erviceAccounts.*may not exist|entity was not found'
 readonly ACTING='[aA]ccounts\.actAs|permission to act as'
 readonly READING='storage\.objects\.get|could not resolve source|ermission denied on secret|missing required IAM'
 readonly AGENTS='permission to (get access tokens|read the image)'   # of Google's own accounts, new as the API is
@@ -168,6 +169,7 @@ waiting_advice() {  # what was waited for and did not come
     echo "Google needs up to ten minutes to know a new metric: try again then."
   elif [[ $1 =~ $JUST_MADE || ($FRESH && $1 =~ $MAYBE_NEW) ]]; then
     echo "if ./deploy.sh setup has not run yet, run it; if it has just run, IAM needs some minutes to know what is new."
+    if [[ $1 =~ $MAYBE_NEW ]]; then echo "If it stays so, $ACCOUNT lacks a right, which an owner has."; fi
   else
     return 1
   fi

@@ -133,6 +133,15 @@ def test_a_fault_that_does_not_pass_is_said_after_a_minute(cloud):
     assert cloud.sleeps == ["sleep 15"] * 4
 
 
+def test_nor_after_something_was_made_although_gcloud_says_that_it_may_not_exist(empty):
+    refusal = "[me@example.com] does not have permission to access projects instance [demo] (or it may not exist): no."
+    empty.refuse("iam roles create", refusal, times=99)
+    done = empty.run("setup", THREADS_APP_SECRET=APP_SECRET)
+    assert done.returncode == 1
+    assert empty.sleeps == []
+    assert "owner@example.com may not do" in done.stdout
+
+
 def test_an_api_that_is_off_is_not_waited_for_where_nothing_turns_it_on(set_up):
     set_up.change(lambda s: s["apis"].remove("logging.googleapis.com"))
     done = set_up.run("functions", **SETTINGS)
