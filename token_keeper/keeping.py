@@ -60,7 +60,7 @@ class _State(Enum):
 
     @property
     def as_answer(self) -> bool | None:
-        return None if self == _State.UNCLEAR else self != _State.DEAD
+        return None if self == _State.UNCLEAR else self.is_alive
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +125,8 @@ class Keeping:
         if old == _State.FOREIGN or (old == _State.LIMITED and isinstance(error, PermissionMissing)):
             raise error  # `/me` says the same of both tokens
         if old.is_alive or (foreign and not wrong_label):
-            raise ThreadsUnavailable(f"Threads gave a token that was not kept: {error}") from error
+            dropped = ThreadsUnavailable(f"Threads gave a token that was not kept: {error}")
+            return replace(self.judge.failed(account, dropped), old_token_alive=old.as_answer)
         number, _ = self._add(account, used, fresh.access_token)
         if wrong_label:
             result = self.judge.failed(account, error)

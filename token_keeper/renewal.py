@@ -73,14 +73,14 @@ class Renewal:
         if not versions:
             return self.judge.result(account, Outcome.NOT_SIGNED_IN)
         try:
-            return self._renew_from_any(account, versions)
+            result = self._renew_from_any(account, versions)
         except (TokenRefused, UnclearRefusal):
             self._stop_if_replaced(account, versions[0])
             raise
         except PassingError as error:
-            if facts:
-                raise
-            return replace(self.judge.failed(account, error), stored_at=versions[0].created_at)
+            result = self.judge.failed(account, error)
+        undescribed = not facts and result.outcome == Outcome.RETRY_LATER
+        return replace(result, stored_at=versions[0].created_at) if undescribed else result
 
     def _young(self, account: Account) -> Result | None:
         """Report a token that is not due. That its grant has ended is believed when `/me` confirms it.

@@ -40,6 +40,13 @@ def test_adding_is_tried_again_whatever_passing_fault_it_meets(world: World, cod
     assert world.run()["outcome"] == "refreshed"
 
 
+@pytest.mark.parametrize("code", PASSING, ids=lambda code: code.name)
+def test_reading_is_tried_again_whatever_passing_fault_it_meets(world: World, code: StatusCode) -> None:
+    for method in ("ListSecrets", "ListSecretVersions", "AccessSecretVersion"):
+        world.manager.fail(method, code)
+    assert world.run()["outcome"] == "refreshed"
+
+
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("method", STORE_CALLS)
 def test_a_conflict_loses_nothing_and_the_next_run_heals_it(world: World, method: str, when: Any) -> None:

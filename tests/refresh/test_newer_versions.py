@@ -108,6 +108,29 @@ def test_an_older_token_is_refreshed_after_the_refresh_of_the_newest_was_refused
     assert world.threads.tokens.alive(world.manager.newest(ALICE))
 
 
+def test_where_no_older_token_lives_the_refusal_of_the_newest_is_told(world: World) -> None:
+    world.threads.people.revoke("alice")
+    world.threads.control.fail("refresh", "custom", token="newest", code=190, subcode=460, message="Changed")
+    found = world.run()
+    assert found["outcome"] == "sign_in_again"
+    assert "password was changed" in found["detail"]
+
+
+def test_where_an_older_token_cannot_be_asked_about_nobody_is_told_to_sign_in(world: World) -> None:
+    world.threads.control.fail("refresh", "expired", token="newest")
+    for call in ("debug", "me"):
+        world.threads.control.fail(call, "unavailable", times=None)
+    assert (world.run()["outcome"], world.problem()) == ("retry_later", None)
+
+
+def test_five_versions_are_tried_and_not_all_that_there_are(world: World) -> None:
+    world.threads.people.revoke("alice")
+    for n in range(8):
+        world.manager.add(ALICE, f"THdead-{n}")
+    assert world.run()["outcome"] == "sign_in_again"
+    assert [method for method, _ in world.manager.calls].count("AccessSecretVersion") == 5
+
+
 def test_an_older_token_that_is_too_young_to_be_refreshed_becomes_the_newest(world: World) -> None:
     world.threads.people.change_password("alice")
     living = world.threads.tokens.issue_long_lived("alice", age=HOUR)

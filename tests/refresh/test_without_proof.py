@@ -45,13 +45,18 @@ def test_a_new_token_without_proof_is_kept_where_the_old_one_died(
 
 
 @pytest.mark.parametrize("fault", UNPROVEN, ids=lambda fault: str(fault.get("code", fault["name"])))
-def test_a_new_token_without_proof_is_dropped_while_the_old_one_lives(world: World, fault: dict[str, Any]) -> None:
+def test_a_new_token_without_proof_is_dropped_while_the_old_one_lives(
+    world: World, fault: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
     world.threads.control.turn({"debug_works": False})
     before = world.stored()
     details = {key: value for key, value in fault.items() if key != "name"}
     world.threads.control.fail("me", fault["name"], times=None, token="newest", **details)
+    lines(capsys)
     assert (world.run()["outcome"], world.problem()) == ("retry_later", None)
     assert world.stored() == before
+    line = next(line for line in lines(capsys) if line.get("username") == "alice")
+    assert (line["token_changed"], line["old_token_alive"]) == (True, True)
 
 
 def test_a_permission_that_both_tokens_lack_is_sign_in_again_and_nothing_is_stored(world: World) -> None:
