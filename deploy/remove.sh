@@ -12,8 +12,7 @@ To be removed from project $PROJECT_ID ($REGION):
   accounts      ${ACCOUNTS[*]}, with their rights
   images        repository $REPOSITORY
   app secret    $APP_SECRET
-$(list_token_secrets)
-$(list_elsewhere)
+$(list_token_secrets; list_elsewhere)
 The custom roles stay, held by nobody: Google keeps the id of a deleted one taken for 37 days.
 APIs stay on, and so does gcloud's bucket of uploaded sources ($(sources_bucket)).
 TEXT

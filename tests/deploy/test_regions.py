@@ -51,3 +51,4 @@ def test_what_is_taken_down_names_what_stays_in_another_region(cloud):
     done = cloud.run("remove", "--yes")
     assert "(stays)       service threads-refresh in europe-west1: run this again with that REGION" in done.stdout
     assert cloud.state["elsewhere"] == BOTH
+    assert "\n\n" not in cloud.run("remove").stdout
