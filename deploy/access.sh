@@ -156,7 +156,7 @@ ensure_grants() {  # ensure_grants KIND NAME
   for grant in "${MISSING[@]}"; do say granted "$2: ${grant#projects/*/}"; done
 }
 
-# Right behind `bindings:`: audit logs stand before it as a list of their own. IAM joins two bindings of one role itself.
+# Right behind `bindings:`, since audit logs are a list before it. IAM joins two bindings of one role by itself.
 policy_with() {  # policy_with POLICY GRANTS...
   local policy=$1 line
   shift

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What is wrong with who may do what: rights that are missing, and rights that nobody here gave.
 
-declare -A HELD=()   # what held_by found: of a custom role of somebody else's, its permissions
+declare -A HELD=()   # what look_into found: of a custom role of somebody else's, its permissions
 
 check_identities() {
   local name deleted stage actual
@@ -32,8 +32,8 @@ check_identity() {  # check_identity ACCOUNT
   fi
   check_grants account "$1"
   # What Google keeps by itself is not listed; a key that somebody made is good for ever, wherever it is.
-  try_to_look "keys of the service accounts" gcloud iam service-accounts keys list --iam-account="$(email "$1")" --managed-by=user \
-    --format='value(name.basename())'
+  try_to_look "keys of the service accounts" gcloud iam service-accounts keys list \
+    --iam-account="$(email "$1")" --managed-by=user --format='value(name.basename())'
   for key in $FOUND; do
     wrong "$1 has a key: whoever holds it may do all that $1 may" \
       "gcloud iam service-accounts keys delete $key --iam-account=$(email "$1") --project=$PROJECT_ID"
@@ -74,8 +74,8 @@ note_editors() {  # note_editors GRANTS
 }
 
 # Whether somebody else may have this: it is not in too-wide.txt. The project's owners and editors have what Google
-# gives them on a bucket. On the project, Google's own agents have what its pages ask for (Pub/Sub's creates tokens), and
-# whoever runs this is not told to give up a right of their own.
+# gives them on a bucket. On the project, Google's own agents have what its pages ask for (Pub/Sub's creates tokens),
+# and whoever runs this is not told to give up a right of their own.
 is_theirs() {  # is_theirs KIND/NAME ROLE MEMBER
   local where wide held agent="serviceAccount:service-$PROJECT_NUMBER@gcp-sa-*.iam.gserviceaccount.com"
   if is_ours "$3"; then return 1; fi

@@ -79,7 +79,9 @@ check_schedule() {
   if [[ ${audience%/} != "$REFRESH_URL" ]]; then
     wrong "the schedule's audience is ${audience:-not set}" "$(again functions)"
   fi
-  if [[ $as != "$(email threads-scheduler)" ]]; then wrong "the schedule calls as ${as:-nobody}" "$(again functions)"; fi
+  if [[ $as != "$(email threads-scheduler)" ]]; then
+    wrong "the schedule calls as ${as:-nobody}" "$(again functions)"
+  fi
   if [[ $PROBLEMS -eq $before && ${JOB#*|} != "$(wanted_job)" ]]; then
     wrong "the schedule is not as it should be: ${JOB#*|}" "$(again functions)"
   fi

@@ -16,8 +16,8 @@ username_of() {
   echo "${name//-/.}"
 }
 
-# NAME|LABEL|VERSION|REFRESHED|EXPIRES|GRANT|END|PROBLEM|SINCE|DETAIL of all secrets of ours, from metadata alone. END is
-# when Google deletes the secret itself, which somebody may have set.
+# NAME|LABEL|VERSION|REFRESHED|EXPIRES|GRANT|END|PROBLEM|SINCE|DETAIL of all secrets of ours, from metadata alone. END
+# is when Google deletes the secret itself, which somebody may have set.
 list_secrets() {
   look gcloud secrets list --format='value[separator="|"](name.basename(),labels.managed-by,annotations.version,
     annotations.refreshed-at,annotations.expires-at,annotations.data-access-expires-at,expireTime,

@@ -153,8 +153,8 @@ source_sum() {
   ) | cksum | cut -d' ' -f1
 }
 
-# NAME|CHECK OFF|INGRESS|SOURCE|TRAFFIC ON THE LATEST|CONDITIONS|ACCOUNT|IMAGE|limits_of, a line a service, into SERVICES;
-# all regions are listed, for what an earlier run made in another one.
+# NAME|CHECK OFF|INGRESS|SOURCE|TRAFFIC ON THE LATEST|CONDITIONS|ACCOUNT|IMAGE|limits_of, a line a service, into
+# SERVICES; all regions are listed, for what an earlier run made in another one.
 list_services() {
   look gcloud run services list --format='value[separator="|"](metadata.labels["cloud.googleapis.com/location"],
     metadata.name,metadata.annotations["run.googleapis.com/invoker-iam-disabled"],

@@ -42,7 +42,7 @@ status() {
 next_step() {
   cat <<TEXT
 
-Paste into Meta's dashboard (Use cases → Access the Threads API → Customize → Settings), each without a slash at its end:
+Paste into Meta's dashboard (Use cases → Access the Threads API → Customize → Settings), none with a slash at its end:
   Redirect Callback URLs   $PUBLIC_URL/callback
   Uninstall Callback URL   $PUBLIC_URL/uninstall
   Delete Callback URL      $PUBLIC_URL/delete

@@ -169,4 +169,5 @@ def test_bash_reads_every_file_of_the_scripts():
         functions = re.findall(r"^\w+\(\) \{.*?\n\}$", path.read_text(), re.M | re.S)
         assert max((f.count("\n") + 1 for f in functions), default=0) <= 41, path.name
         assert len(path.read_text().splitlines()) <= 280
+        assert max(map(len, path.read_text().splitlines())) <= 120, path.name
         assert os.access(path, os.X_OK) == (path.name == "deploy.sh")
