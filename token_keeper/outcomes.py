@@ -71,6 +71,10 @@ _ALLOW_ANEW = (
 
 _SIGN_IN = "Have the account's owner sign in again{at}."
 _CHECK = "Run `./deploy.sh check`, which finds what is wrong and says how to mend it."
+_LOOK_AT_APP = (
+    "Look at the app in Meta's dashboard: its notices, roles and settings. "
+    "`./deploy.sh check` finds a wrong id or secret."
+)
 _DESTROY = "Destroy that version, so that the one before it is used again; or sign in again{at}."
 _GONE = "Enable one of them if they are only disabled; else have the account's owner sign in again{at}."
 _LABEL = "Run `./deploy.sh account NAME` to look after it again, or `./deploy.sh forget NAME` to end it."
@@ -109,7 +113,7 @@ VERDICTS: dict[type[KeeperError], Verdict] = {
     errors.PermissionMissing: _sign_in_again(
         400, "A permission is missing", "Sign in again and leave every box ticked."
     ),
-    errors.AppMisconfigured: _misconfigured("Threads refuses this app", _ASK + _COMPARE),
+    errors.AppMisconfigured: _misconfigured("Threads refuses this app", _ASK + _COMPARE, _LOOK_AT_APP),
     errors.UnclearRefusal: _passing(502, "Threads refused", _START_OVER),
     errors.CodeSpent: _passing(400, "This sign-in was used up", _START_OVER),
     errors.UnreadableRefusal: _passing(502, "Threads refused", _START_OVER),

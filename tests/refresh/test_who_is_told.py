@@ -34,6 +34,7 @@ def test_an_error_about_the_app_is_a_mistake_of_the_operator(world: World, fault
     found = world.run()
     assert (found["outcome"], world.problem()) == ("misconfigured", "misconfigured")
     assert "sign in again" not in found["detail"]
+    assert "Meta's dashboard" in found["detail"], "what `check` asks may be well, and the app blocked"
     assert world.stored() == before
 
 
