@@ -110,6 +110,14 @@ def test_a_store_whose_time_is_over_asks_nothing(manager: LocalSecretManager) ->
     assert manager.calls == []
 
 
+def test_adding_is_tried_every_ten_seconds_at_least(manager: LocalSecretManager) -> None:
+    clock = Hours()
+    store = TokenStore(SecretManager(connect(manager.address), Limits(), clock), "demo").until(1500.0, 60.0, 420.0)
+    manager.fail("AddSecretVersion", StatusCode.UNAVAILABLE, times=20)
+    assert store.add(Account.from_secret(ALICE, {}, {}, ""), "THnew") == 1
+    assert clock.monotonic() < 20 * 10
+
+
 def test_after_its_end_a_run_does_not_ask_threads_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REFRESH_BUDGET_SECONDS", "1")
     world.threads.control.fail("refresh", "hang", times=None)
@@ -125,6 +133,12 @@ def test_a_hundred_accounts_that_nobody_signed_in_to_are_shown_at_once(empty: Wo
     reply = serve("refresh", quota=600).get("/")
     assert (reply.json or {})["outcomes"] == {"not_signed_in": 153}
     assert time.monotonic() - started < allowed(3)
+
+
+def test_accounts_beyond_the_first_page_of_a_listing_are_not_forgotten(empty: World) -> None:
+    for n in range(520):
+        empty.manager.create(f"threads-token-nobody{n}", labels={"managed-by": "threads-token-keeper"})
+    assert (empty.refresh.get("/").json or {})["outcomes"] == {"not_signed_in": 523}
 
 
 def test_below_the_quota_of_a_minute_nothing_waits(empty: World) -> None:
