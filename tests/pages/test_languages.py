@@ -67,7 +67,7 @@ def test_every_day_of_a_year_is_written_as_the_language_writes_it(code: str, loc
         (47.5, "in 2 days", "2日後", "2 天後"),
         (46.5, "in 46 hours", "46時間後", "46 小時後"),
         (1.5, "in 1 hour", "1時間後", "1 小時後"),
-        (0.5, "in less than an hour", "1時間以内", "不到一小時後"),
+        (0.5, "in less than an hour", "1時間以内", "一小時內"),
         (-0.5, "less than an hour ago", "1時間足らず前", "不到一小時前"),
         (-1.5, "1 hour ago", "1時間前", "1 小時前"),
         (-47.9, "47 hours ago", "47時間前", "47 小時前"),
