@@ -94,8 +94,8 @@ policy_words() {
     repository) POLICY=(gcloud artifacts repositories "$1" "$3" --location="$REGION") ;;
     bucket) POLICY=(gcloud storage buckets "$1" "gs://$3") ;;
   esac
-  # As soon as a project has any conditional binding, gcloud refuses to change one without --condition.
-  if [[ $2 == project && $1 == *-binding ]]; then POLICY+=(--condition=None); fi
+  # As soon as a policy has any conditional binding, gcloud refuses to change one without --condition.
+  if [[ $1 == *-binding ]]; then POLICY+=(--condition=None); fi
 }
 
 read_policy() {  # read_policy KIND NAME: the policy as gcloud prints it into FOUND

@@ -104,9 +104,12 @@ makes_public() {  # makes_public KIND/NAME GRANT: how the sign-in page is public
 }
 
 too_wide() {  # too_wide KIND NAME GRANT
+  local mend
   policy_words remove-iam-policy-binding "$1" "$2"
-  if [[ $3 == *=conditional && $1 == project ]]; then POLICY[-1]=--all; fi
-  if [[ $3 == *=conditional && $1 != project ]]; then POLICY+=(--all); fi
-  wrong "right too wide on $2: ${3#projects/*/}" \
-    "${POLICY[*]} --member='$(member_of "$3")' --role='${3%%=*}' --project=$PROJECT_ID"
+  if [[ $3 == *=conditional ]]; then POLICY[-1]=--all; fi
+  mend="${POLICY[*]} --member='$(member_of "$3")' --role='${3%%=*}' --project=$PROJECT_ID"
+  if [[ $3 == *=conditional && $1 == secret ]]; then   # `gcloud secrets` takes --all and does not heed it
+    mend="remove it in the console: $CONSOLE/security/secret-manager/secret/$2/versions?project=$PROJECT_ID"
+  fi
+  wrong "right too wide on $2: ${3#projects/*/}" "$mend"
 }

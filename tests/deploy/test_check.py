@@ -58,6 +58,8 @@ def sound(first, tmp_path_factory, threads):
         for name in ("threads-token-alice", "threads-token-bob-b"):
             dates = {"version": "1", "refreshed-at": at(-1), "expires-at": at(59), "data-access-expires-at": at(80)}
             state["secrets"][name].update(annotations=dates, versions=[{"state": "enabled", "payload": TOKEN}])
+        bot = ["roles/secretmanager.secretAccessor", "serviceAccount:bot@demo.iam.gserviceaccount.com", "x<y"]
+        state["policies"]["secrets/threads-token-alice"].append(bot)
         state["log"] = state["after_run"] = [log("INFO", "run completed")]
         env("threads-oauth", "THREADS_API_URL", threads)(state)
 
@@ -201,7 +203,8 @@ FAULTS = {
     "somebody changes oauth": (2, grant("services/threads-oauth", "roles/run.admin", MALLORY), "too wide on threads-oauth: roles/run.admin", "run services remove-iam"),
     "everybody reads a token": (2, grant("secrets/threads-token-bob-b", "roles/secretmanager.secretAccessor", "allAuthenticatedUsers"), "too wide on threads-token-bob-b", "--member='allAuthenticatedUsers'"),
     "somebody replaces a token": (2, grant("secrets/threads-token-bob-b", "roles/secretmanager.secretVersionAdder", MALLORY), "too wide on threads-token-bob-b: roles/secretmanager.secretVersionAdder", "secrets remove-iam"),
-    "somebody under a condition": (2, lambda s: s["policies"]["secrets/threads-token-bob-b"].append(["roles/secretmanager.admin", MALLORY, "x<y"]), "too wide on threads-token-bob-b: roles/secretmanager.admin=user:mallory@example.com=conditional", "--all --member='user:mallory@example.com'"),
+    "somebody under a condition": (2, lambda s: s["policies"]["secrets/threads-token-bob-b"].append(["roles/secretmanager.admin", MALLORY, "x<y"]), "too wide on threads-token-bob-b: roles/secretmanager.admin=user:mallory@example.com=conditional", "console: https://console.cloud.google.com/security/secret-manager/secret/threads-token-bob-b"),
+    "somebody acts under a condition": (2, lambda s: s["policies"][ACCOUNT("threads-build")].append(["roles/iam.serviceAccountUser", MALLORY, "x<y"]), "too wide on threads-build: roles/iam.serviceAccountUser=user:mallory@example.com=conditional", "--all --member='user:mallory@example.com'"),
     "somebody replaces images": (2, grant("repositories/threads-token-keeper", "roles/artifactregistry.writer", MALLORY), "too wide on threads-token-keeper", "repositories remove-iam-policy-binding"),
     "somebody replaces sources": (2, grant(f"buckets/{BUCKET}", "roles/storage.objectAdmin", MALLORY), "too wide on run-sources-demo-us-central1", f"buckets remove-iam-policy-binding {BUCKET}"),
     # the functions

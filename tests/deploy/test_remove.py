@@ -37,6 +37,14 @@ def test_remove_names_a_token_that_lost_its_label_and_leaves_nobody_a_right_on_i
     assert cloud.state["policies"]["secrets/threads-token-alice"] == []
 
 
+def test_remove_takes_our_rights_from_a_token_that_somebody_reads_for_a_time(cloud):
+    bot = ["roles/secretmanager.secretAccessor", "serviceAccount:bot@demo.iam.gserviceaccount.com", "x<y"]
+    cloud.change(lambda s: s["policies"]["secrets/threads-token-alice"].append(bot))
+    cloud.change(lambda s: s["accounts"].update({bot[1].split(":")[1]: {"email": bot[1].split(":")[1]}}))
+    assert cloud.run("remove", "--yes").returncode == 0
+    assert cloud.state["policies"]["secrets/threads-token-alice"] == [bot]
+
+
 def test_after_remove_everything_can_be_made_again(first, cloud):
     cloud.run("remove", "--yes")
     assert cloud.run(**SETTINGS, THREADS_APP_SECRET=APP_SECRET).returncode == 0

@@ -114,6 +114,9 @@ def bind(kind, add):
             raise Refused("Adding a binding without specifying a condition to a policy with conditions is prohibited")
         has_policy(state, kind, name, "set")
         grant, policy = [flags["role"], flags["member"]], state["policies"].get(f"{kind}/{name}", [])
+        said = flags.get("condition") == "None" or ("all" in flags and kind != "secrets")  # which does not heed --all
+        if any(g[2:] for g in policy) and not said:
+            raise Refused("A binding without specifying a condition, of a policy containing conditions, is prohibited")
         rest = [g for g in policy if g[:2] != grant or (g[2:] and "all" not in flags)]
         if not add and rest == policy:
             raise Refused("Policy binding with the specified principal, role, and condition not found!")
