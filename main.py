@@ -27,7 +27,7 @@ from token_keeper.errors import (
 )
 from token_keeper.outcomes import verdict
 from token_keeper.settings import OAuthSettings, RefreshSettings
-from token_keeper.signing import Deletion, DeletionState
+from token_keeper.signing import DeletionState
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -63,14 +63,18 @@ class OAuth:
         """Return the handlers; beside them, the status codes. Anything else is 404, or 405 with Allow."""
         start, signed_in = partial(self.start, settings), partial(self.signed_in, settings)
         deletion = partial(self.deletion, settings)
+        uninstall, delete = {"POST": partial(self.uninstall, settings)}, {"POST": partial(self.delete, settings)}
         return {
             "/": {"GET": start, "HEAD": start},  # 200
             "/login": {"GET": partial(self.login, settings)},  # 302, 503
             # No HEAD: it would spend the code.
             "/callback": {"GET": partial(self.callback, settings)},  # 303, 400, 403, 500, 502, 503
             "/signed-in": {"GET": signed_in, "HEAD": signed_in},  # 200, 400
-            "/uninstall": {"POST": partial(self.uninstall, settings)},  # 200, 400, 413, 503
-            "/delete": {"POST": partial(self.delete, settings)},  # 200, 400, 413, 503
+            # Meta's dashboard may add a slash to these two addresses, and nobody would hear of a 404.
+            "/uninstall": uninstall,  # 200, 400, 413, 503
+            "/uninstall/": uninstall,
+            "/delete": delete,  # 200, 400, 413, 503
+            "/delete/": delete,
             "/deletion": {"GET": deletion, "HEAD": deletion},  # 200, 400
         }
 
@@ -141,10 +145,12 @@ class OAuth:
         return web.json_reply(200, {})
 
     def delete(self, settings: OAuthSettings, request: Request) -> Response:
+        from token_keeper import removal
+
         removals = self._remove(settings, request, "data_deleted", identity=True)
         if removals is None:
             return _not_removed()
-        code = _deletion_state(removals, self.now()).sign(settings.app_secret)
+        code = removal.deletion_state(removals, self.now()).sign(settings.app_secret)
         return web.json_reply(200, {"url": f"{settings.public_url}/deletion?code={code}", "confirmation_code": code})
 
     def _remove(self, settings: OAuthSettings, request: Request, event: str, *, identity: bool) -> list[Removal] | None:
@@ -307,12 +313,3 @@ def _failed_run(error: KeeperError) -> tuple[int, dict[str, Any]]:
     log.run_failed(error)
     status = 503 if isinstance(error, PassingError) else 500
     return status, {"accounts": [], "outcomes": {}, "error": str(error)}
-
-
-def _deletion_state(removals: list[Removal], now: Any) -> DeletionState:
-    later = max((one.destroyed_on for one in removals if one.destroyed_on), default=None)
-    if not removals:
-        return DeletionState(Deletion.NOTHING_FOUND, now)
-    if any(one.kept for one in removals):
-        return DeletionState(Deletion.KEPT, now, later)
-    return DeletionState(Deletion.SCHEDULED if later else Deletion.DESTROYED, now, later)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from token_keeper.account import Account
 from token_keeper.errors import KeeperError, StoreConflict, about
 from token_keeper.signed_request import SignedRequest
+from token_keeper.signing import Deletion, DeletionState
 
 if TYPE_CHECKING:
     from token_keeper.store import TokenStore, Version
@@ -48,6 +49,16 @@ def remove(store: TokenStore, request: SignedRequest, *, identity: bool) -> list
     if errors:
         raise errors[0]
     return removals
+
+
+def deletion_state(removals: list[Removal], now: datetime) -> DeletionState:
+    """Return what the deletion page says of a request that came to this."""
+    later = max((one.destroyed_on for one in removals if one.destroyed_on), default=None)
+    if not removals:
+        return DeletionState(Deletion.NOTHING_FOUND, now)
+    if any(one.kept for one in removals):
+        return DeletionState(Deletion.KEPT, now, later)
+    return DeletionState(Deletion.SCHEDULED if later else Deletion.DESTROYED, now, later)
 
 
 def _remove(store: TokenStore, account: Account, request: SignedRequest, identity: bool) -> Removal:

@@ -42,6 +42,17 @@ def test_delete_after_uninstall_still_unbinds(
     assert manager.labels(ALICE) == ACCOUNT_LABELS
 
 
+@pytest.mark.parametrize("path", ["/uninstall/", "/delete/"])
+def test_a_slash_that_the_dashboard_added_keeps_no_removal_away(
+    oauth: FlaskClient, threads: LocalThreads, manager: SecretManager, clock: Clock, path: str
+) -> None:
+    sign_in(oauth, threads)
+    clock.forward(timedelta(seconds=2))
+    assert post(oauth, path, threads.signed_request("alice")).status_code == 200
+    assert manager.states(ALICE) == {1: "DESTROYED"}
+    assert oauth.get(path).status_code == 405
+
+
 def test_the_reply_to_delete_is_what_meta_asks_for(oauth: FlaskClient, threads: LocalThreads, clock: Clock) -> None:
     sign_in(oauth, threads)
     clock.forward(timedelta(seconds=2))
