@@ -127,6 +127,7 @@ check_alerts() {
       wrong "there is no alert on $part" "$mail $(again functions)"
       continue
     fi
+    check_doubled "$part" "$known"
     if ! as_declared "$part" "$document" "$watched"; then
       wrong "the alert on $part is an older one, or was edited by hand" "$(again functions)"
     fi
@@ -139,6 +140,16 @@ check_alerts() {
       check_channels "$part" "$channels"
     fi
   done
+}
+
+check_doubled() {  # check_doubled PART KNOWN: two runs at once make two
+  local name
+  while IFS='|' read -r name _; do
+    if [[ $name ]]; then
+      wrong "there is another alert on $1, so each mail comes twice" \
+        "${MONITORING[*]} policies delete $name --project=$PROJECT_ID --quiet"
+    fi
+  done <<<"$(grep "|$1|" <<<"$2" | tail -n +2 || true)"
 }
 
 check_channels() {  # check_channels PART CHANNELS

@@ -252,6 +252,7 @@ FAULTS = {
     "an older alert": (3, lambda s: [a["userLabels"].update(document="1") for a in s["alerts"].values()], "alert on errors is an older one", "functions"),
     "an alert edited by hand": (2, lambda s: [c.update(duration="60s") for a in s["alerts"].values() for c in [a["conditions"][0].get("conditionAbsent")] if c], "alert on silence is an older one, or was edited", "functions"),
     "a filter edited by hand": (2, lambda s: [c.update(filter="severity=ALERT") for a in s["alerts"].values() for c in [a["conditions"][0].get("conditionMatchedLog")] if c], "alert on sign-in-errors is an older one, or was edited", "functions"),
+    "an alert twice": (2, lambda s: s["alerts"].update({"projects/demo/alertPolicies/9": {**next(a for a in s["alerts"].values() if a["userLabels"]["part"] == "errors"), "name": "projects/demo/alertPolicies/9"}}), "another alert on errors, so each mail comes twice", "policies delete projects/demo/alertPolicies/9"),
     "no channel": (2, each_alert(notificationChannels=[]), "reaches nobody", "ALERT_EMAIL="),
     "channel off": (3, each_channel(enabled=False), "channel that is off: me@example.com", "channels update"),
     "channel unverified": (3, each_channel(verificationStatus="UNVERIFIED"), "nobody has verified: me@example.com", "link in Google's mail"),
