@@ -45,6 +45,7 @@ def parse_rfc3339(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("a time without an offset")
-    if not 1970 < moment.year < 9000:  # one can add years to it and take years off
-        raise ValueError("a time that is far away")
-    return moment.astimezone(UTC)
+    # One can add years to it and take years off, in every offset.
+    if 1 < moment.year < 9999 and 1970 < (moment := moment.astimezone(UTC)).year < 9000:
+        return moment
+    raise ValueError("a time that is far away")

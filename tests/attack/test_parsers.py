@@ -12,14 +12,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.support.app import PUBLIC_URL
 from token_keeper import signed_request
 from token_keeper.access_token import looks_like_token
 from token_keeper.account import Account, Facts, secret_id_for
-from token_keeper.clock import SystemClock, parse_rfc3339
+from token_keeper.clock import SystemClock, parse_rfc3339, rfc3339
 from token_keeper.errors import BadRequest, KeeperError, SettingError
 from token_keeper.limits import Limits
 from token_keeper.refusals import Reply, seconds_to_wait, understand
@@ -133,9 +133,17 @@ def test_no_annotation_breaks_the_reading_of_facts(annotations: dict[str, str]) 
 
 
 @given(JUNK)
+@example("1971-01-01T00:00:00+23:59")
+@example("8999-12-31T23:59:59-23:59")
+@example("0001-01-01T00:00:00+23:59")
+@example("9999-12-31T23:59:59-23:59")
 def test_a_time_is_read_or_refused(text: str) -> None:
-    with suppress(ValueError, OverflowError):
-        assert parse_rfc3339(text).utcoffset() == timedelta()
+    try:
+        moment = parse_rfc3339(text)
+    except ValueError:
+        return
+    assert moment.utcoffset() == timedelta()
+    assert parse_rfc3339(rfc3339(moment)) == moment.replace(microsecond=0)
 
 
 @given(st.dictionaries(st.sampled_from(["GOOGLE_CLOUD_PROJECT", "THREADS_APP_ID", "THREADS_APP_SECRET", "PUBLIC_URL",
