@@ -17,11 +17,11 @@ def test_a_good_run_logs_the_account_and_its_completion(world: World, capsys: py
     logged = lines(capsys)
     assert {line["logging.googleapis.com/trace"] for line in logged} == {f"projects/demo/traces/{trace}"}
     assert {line["severity"] for line in logged} == {"INFO"}
-    refreshed = next(line for line in logged if line["event"] == "refreshed")
+    refreshed, completed = logged
+    assert (refreshed["event"], completed["event"]) == ("refreshed", "run_completed")
     assert (refreshed["username"], refreshed["days_left"]) == ("alice", 59)
     assert refreshed["version"] == f"{ALICE_NAME}/versions/3"
-    assert logged[-1]["event"] == "run_completed"
-    assert logged[-1]["outcomes"] == {"refreshed": 1, "not_signed_in": 2}
+    assert completed["outcomes"] == {"refreshed": 1, "not_signed_in": 2}
 
 
 def test_accounts_that_nothing_became_of_are_counted_and_have_no_line(

@@ -85,7 +85,9 @@ def test_a_person_who_leaves_during_a_run_is_no_error(
             assert oauth.post(path, data=form, base_url=PUBLIC_URL).status_code == 200
 
     world.manager.on_call = leave
-    assert world.run()["outcome"] == ("retry_later" if asked else "not_signed_in")
+    found = world.run()
+    assert found["outcome"] == ("retry_later" if asked else "not_signed_in")
+    assert asked or (found["version"], found["expires_at"]) == (None, None)
     assert (world.run()["outcome"], world.problem()) == ("not_signed_in", None)
     assert "ERROR" not in {line["severity"] for line in lines(capsys)}
 
