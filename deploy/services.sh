@@ -85,7 +85,8 @@ deploy() {  # deploy SERVICE TARGET FLAGS...
   local service=$1 target=$2 path="$PROJECT_ID" concurrency seconds instances
   shift 2
   IFS='|' read -r concurrency seconds instances <<<"$(limits_of "$service")"
-  if [[ $path == *:* ]]; then path="${path/://}"; fi
+  # gcloud reads no project of a domain in the image's address (example.com/project), so its number stands there.
+  if [[ $path == *:* ]]; then path="$PROJECT_NUMBER"; fi
   build "$service" gcloud run deploy "$service" --region="$REGION" --source="$HERE" --function="$target" \
     --base-image="$BASE_IMAGE" --image="$REGION-docker.pkg.dev/$path/$REPOSITORY/$service" \
     --service-account="$(email "$service")" \

@@ -124,7 +124,7 @@ def test_a_project_of_a_domain_has_its_accounts_at_the_turned_name(empty):
     assert done.returncode == 0, done.stdout
     assert "threads-oauth@demo.example.com.iam.gserviceaccount.com" in empty.state["accounts"]
     deploy = next(c for c in empty.commands if c.startswith("run deploy threads-oauth"))
-    assert "--image=us-central1-docker.pkg.dev/example.com/demo/threads-token-keeper/threads-oauth" in deploy
+    assert "--image=us-central1-docker.pkg.dev/1/threads-token-keeper/threads-oauth" in deploy
     assert "--build-service-account=projects/example.com:demo/serviceAccounts/threads-build@demo.example.com." in deploy
 
 
