@@ -8,14 +8,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-# Below the ports that Linux gives to outgoing connections, one of which could take a port before its server does.
-_PORTS = range(12_000, 32_000)
+# In a random order, since others take ports too, and each once. Below the ports that Linux gives to outgoing
+# connections, one of which could take a port before its server does.
+_PORTS = iter(secrets.SystemRandom().sample(range(12_000, 32_000), 20_000))
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
+    """Return a port that nothing listens on, and that nobody was given before."""
     while True:
-        port = secrets.choice(_PORTS)
+        port = next(_PORTS)
         with suppress(OSError), socket.create_server(("127.0.0.1", port)):
             return port
 
