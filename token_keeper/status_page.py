@@ -31,7 +31,7 @@ _ADVICE = {
 
 
 class Matter(StrEnum):
-    """What is the matter with an account, the most urgent first."""
+    """What is the matter with an account, in the order of the summary."""
 
     MISCONFIGURED = "misconfigured"
     SIGN_IN_AGAIN = "sign_in_again"
@@ -123,10 +123,12 @@ def _is_overdue(result: Result, now: datetime) -> bool:
     return result.facts is not None and now - result.facts.refreshed_at > REFRESHABLE_AFTER + LATE
 
 
-def _urgency(result: Result, now: datetime) -> tuple[int, float, str]:
-    matter = list(Matter).index(matter_of(result, now))
+def _urgency(result: Result, now: datetime) -> tuple[int, float, float, str]:
+    """Return what sorts the accounts. Among those that are red, a token that does not work now comes first."""
+    matter = matter_of(result, now)
     left = (result.facts.ends_at - now).total_seconds() if result.facts else 0.0
-    return matter, left, result.username
+    works_for = min(left, 0.0) if matter == Matter.SIGN_IN_AGAIN else left
+    return 0 if matter.tone == "bad" else list(Matter).index(matter), works_for, left, result.username
 
 
 def _row(result: Result, now: datetime) -> Row:
