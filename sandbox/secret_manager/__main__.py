@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
-import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 from sandbox import state_lock
 from sandbox.clock import DEFAULT_PATH as CLOCK_PATH
@@ -22,9 +22,9 @@ DEFAULT_STATE = Path(".sandbox/secrets.json")
 def main() -> None:
     args = _arguments()
     lock = state_lock.hold_state(args.state)
-    done = threading.Event()
+    ended: SimpleQueue[int] = SimpleQueue()  # a handler may interrupt even its own put, which an Event's set forbids
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: done.set())
+        signal.signal(number, lambda number, _: ended.put(number))
     manager = SecretManager(Clock(args.clock), args.state, args.project, port=args.port, rest_port=args.rest_port)
     try:
         manager.start()
@@ -32,7 +32,7 @@ def main() -> None:
         sys.exit(f"The local Secret Manager cannot listen on {error.filename}: {error.strerror}.")
     where = f"{manager.address}, REST on {manager.rest_url}, state {args.state}"
     print(f"The local Secret Manager of {args.project} listens on {where}.", flush=True)
-    done.wait()
+    ended.get()
     manager.stop()
     lock.close()
 

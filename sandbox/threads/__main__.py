@@ -6,8 +6,8 @@ import argparse
 import os
 import signal
 import sys
-import threading
 from pathlib import Path
+from queue import SimpleQueue
 
 from sandbox import state_lock
 from sandbox.clock import DEFAULT_PATH, Clock
@@ -29,16 +29,16 @@ def main() -> int:
         delete_url=args.delete_url,
         keeper=Keeper(args.keeper_url, args.refresh_url),
     )
-    told = threading.Event()
+    ended: SimpleQueue[int] = SimpleQueue()  # a handler may interrupt even its own put, which an Event's set forbids
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
+        signal.signal(number, lambda number, _: ended.put(number))
     try:
         threads.start()
     except OSError as error:
         print(f"local Threads: cannot listen on port {args.port}: {error.strerror}", file=sys.stderr)
         return 1
     print(f"Local Threads is ready: {threads.url} (its control page: {threads.url}/sandbox)", flush=True)
-    told.wait()
+    ended.get()
     threads.stop()
     if lock:
         lock.close()
