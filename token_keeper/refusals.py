@@ -64,7 +64,7 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     """Return the seconds of a Retry-After header, None if it holds none. RFC 9110 section 10.2.3: seconds or a date."""
     if not retry_after:
         return None
-    if re.fullmatch(r"[0-9]+", retry_after.strip(), re.ASCII):
+    if re.fullmatch(r"[ \t]*[0-9]+[ \t]*", retry_after, re.ASCII):
         return min(float(retry_after), 1e9)
     try:
         moment = parsedate_to_datetime(retry_after)

@@ -98,7 +98,15 @@ def test_a_retry_after_is_a_time_or_unknown(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("3600", 3600), ("0", 0), ("Sun, 06 Nov 1994 08:49:37 GMT", 0), ("", None), ("-1", None), ("1.5", None)],
+    [
+        ("3600", 3600),
+        ("0", 0),
+        ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+        ("", None),
+        ("-1", None),
+        ("1.5", None),
+        ("\x1f0", None),
+    ],
 )
 def test_retry_after_is_read_as_seconds_or_as_a_date(text: str, seconds: float | None) -> None:
     assert seconds_to_wait(text) == seconds
