@@ -20,15 +20,16 @@ class Meanwhile(Protocol):
 def started(work: Callable[[], T]) -> Future[T]:
     """Start `work` in a thread that keeps no process alive, and return what it will return."""
     future: Future[T] = Future()
-
-    def run() -> None:
-        try:
-            future.set_result(work())
-        except BaseException as error:  # handed to whoever waits
-            future.set_exception(error)
-
-    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
+    threading.Thread(target=contextvars.copy_context().run, args=(_run, work, future), daemon=True).start()
     return future
+
+
+def _run(work: Callable[[], T], future: Future[T]) -> None:
+    try:
+        future.set_result(work())
+    except BaseException as error:  # handed to whoever waits
+        future.set_exception(error)
+        del future  # its error knows this frame: a circle would keep open what a failed call holds, such as a socket
 
 
 def within(seconds: float, work: Callable[[], T]) -> T:
