@@ -108,7 +108,7 @@ class Refusal:
         """Return the error that this refusal means."""
         rule, codes = next(rule for rule in _RULES if rule.applies(self, status)), self._codes(status)
         if rule.error is UnclearRefusal and retry_after:
-            rule = _RULES[0]  # what asks to wait, and says nothing else, passes
+            rule = _THROTTLED  # what asks to wait, and says nothing else, passes
         message = rule.message.format(codes=codes, reason=_SUBCODES.get(self.subcode or 0, ""))
         if issubclass(rule.error, PassingError):
             return rule.error(message, retry_after)
@@ -187,9 +187,10 @@ def _is_passing(refusal: Refusal, _: int) -> bool:
     return refusal.transient or refusal.is_of(2) or (refusal.code is None and refusal.says(_PASSING_WORDS))
 
 
+_THROTTLED = _Rule(_is_throttled, Throttled, "Threads limits the rate of calls ({codes}).")
 # The first rule that applies decides.
 _RULES = (
-    _Rule(_is_throttled, Throttled, "Threads limits the rate of calls ({codes})."),
+    _THROTTLED,
     _Rule(_is_passing, ThreadsUnavailable, "Threads reports a passing fault ({codes})."),
     _Rule(
         lambda refusal, _: refusal.is_of(368),
